@@ -1,0 +1,1 @@
+//! The API types of aeterna.dev/v1alpha1: AeternaCluster and TenantShard.

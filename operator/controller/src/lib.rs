@@ -1,0 +1,1 @@
+//! The operator process: observe, validate, plan, act, report.

@@ -1,0 +1,1 @@
+//! Pure planning: spec and observation in, what to apply and report out.

@@ -1,0 +1,1 @@
+//! The worker that executes moves of a tenant's projection.

@@ -1,0 +1,1 @@
+//! The truth's rows and their projection into Qdrant.

@@ -1,0 +1,1 @@
+//! Routes, shards and moves.
