@@ -1,0 +1,69 @@
+//! The shape of a point.
+
+use std::collections::HashMap;
+
+use qdrant_client::qdrant::{NamedVectors, PointStruct, Value, Vector};
+use uuid::Uuid;
+
+use super::{Stamp, VECTOR};
+use crate::truth::{Row, State};
+
+/// The tenant's id.
+pub const TENANT: &str = "tenant";
+/// The projection that the point belongs to.
+pub const GENERATION: &str = "generation";
+/// The version of the row.
+pub const VERSION: &str = "version";
+/// SHA-256 of the content, as lower-case hex.
+pub const HASH: &str = "hash";
+/// `true` in a marker.
+pub const DELETED: &str = "deleted";
+/// The layer.
+pub const LAYER: &str = "layer";
+/// The tags.
+pub const TAGS: &str = "tags";
+/// Only in the reserved point: the identity of the shard.
+pub const IDENTITY: &str = "identity";
+
+/// The id of the reserved point.
+pub const RESERVED: Uuid = Uuid::nil();
+
+/// Builds a row's point: with its vector when it lives, a marker when it is deleted.
+#[must_use]
+pub fn build_point(row: &Row, stamp: &Stamp<'_>) -> PointStruct {
+    let mut payload: HashMap<String, Value> = HashMap::from([
+        (TENANT.to_owned(), stamp.tenant.as_str().into()),
+        (GENERATION.to_owned(), stamp.generation.0.into()),
+        (VERSION.to_owned(), row.version.into()),
+    ]);
+    let vectors = match row.state {
+        State::Live => {
+            payload.insert(HASH.to_owned(), hex(&row.content_hash).into());
+            payload.insert(LAYER.to_owned(), row.layer.clone().into());
+            if !row.tags.is_empty() {
+                payload.insert(TAGS.to_owned(), row.tags.clone().into());
+            }
+            HashMap::from([(VECTOR.to_owned(), Vector::new_dense(row.embedding.clone()))])
+        }
+        State::Deleted => {
+            payload.insert(DELETED.to_owned(), true.into());
+            HashMap::new()
+        }
+    };
+    PointStruct {
+        id: Some(row.point_id.to_string().into()),
+        payload,
+        vectors: Some(NamedVectors { vectors }.into()),
+    }
+}
+
+/// Writes bytes as lower-case hex.
+#[must_use]
+pub fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        // Writing to a String does not fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}

@@ -1,0 +1,31 @@
+//! The end of a retention: the source goes into the clean-up ledger.
+
+use sqlx::PgPool;
+
+use super::Claim;
+use crate::{Error, Result, cleanups};
+
+/// Walks a claimed move from Retain to Clean and enters its source into the ledger, in one transaction.
+///
+/// # Errors
+/// [`Error::Fenced`] when the claim was lost.
+pub async fn begin_clean(pool: &PgPool, claim: Claim) -> Result<()> {
+    let operation = || format!("begin the clean-up of move {}", claim.move_id);
+    let mut tx = aeterna_kit::db::system_tx(pool).await.map_err(Error::transaction(operation()))?;
+    let walked = sqlx::query(
+        "update routing.moves set step = 'Clean', step_at = now(), updated_at = now(), lease_until = '-infinity',
+             not_before = now() + make_interval(secs => $3)
+         where move_id = $1 and attempt = $2 and step = 'Retain' and retain_until <= now()",
+    )
+    .bind(claim.move_id)
+    .bind(claim.attempt)
+    .bind(cleanups::STALE_MOVER.as_secs_f64())
+    .execute(&mut *tx)
+    .await
+    .map_err(Error::database(operation()))?;
+    if walked.rows_affected() != 1 {
+        return Err(Error::Fenced { move_id: claim.move_id });
+    }
+    cleanups::enter(&mut tx, claim.move_id, cleanups::What::Source).await?;
+    tx.commit().await.map_err(Error::database(operation()))
+}
