@@ -9,5 +9,8 @@ mod write;
 pub use error::{Error, Result};
 pub use outbox::{Confirmation, Leftover, claim_leftovers, confirm};
 pub use row::{Row, State, fetch_for_apply, fetch_rows};
-pub use tail::{Delta, count_live, fetch_changed_since, fetch_delta_page, fetch_page, fetch_rows_of};
+pub use tail::{
+    Delta, Page, Range, Unsettled, analyze_if_grown, fetch_changed_since, fetch_start, read_again, read_delta, read_page,
+    read_range,
+};
 pub use write::{Kind, Outcome, WriteItem, Written, write};

@@ -18,7 +18,7 @@ use sqlx::{PgPool, Postgres, Transaction};
 
 use aeterna_kit::ids::TenantId;
 
-use super::{Move, Progress, Step, Xid};
+use super::{Move, Progress, Step};
 use crate::{Error, Result};
 
 /// How long writers of the tenant may be held in one try.
@@ -145,16 +145,4 @@ impl Fence {
         self.tx.commit().await.map_err(Error::database(operation()))?;
         Ok(Flip::Done { pause: self.since.elapsed() })
     }
-}
-
-/// Reads the xmin of the connection's next snapshot: all transactions before it are over.
-///
-/// # Errors
-/// [`Error::Database`] when the database does not answer.
-pub async fn fetch_xmin(connection: &mut sqlx::PgConnection) -> Result<Xid> {
-    sqlx::query_scalar("select pg_snapshot_xmin(pg_current_snapshot())::text::bigint")
-        .fetch_one(connection)
-        .await
-        .map(Xid)
-        .map_err(Error::database("read the snapshot's xmin"))
 }

@@ -1,0 +1,72 @@
+//! Answers requests to compare a tenant's live projection with the truth.
+
+use std::time::Duration;
+
+use aeterna_kit::auth::TenantScope;
+use aeterna_kit::ids::TenantId;
+use aeterna_tenancy::verifications::{self, Findings};
+use aeterna_tenancy::{Error as TenancyError, routes, shards};
+
+use crate::compare::{Comparison, Newer, compare_page};
+use crate::drive::Context;
+use crate::error::describe;
+use crate::{Error, Result};
+
+/// Between two looks for requests.
+const IDLE: Duration = Duration::from_secs(1);
+
+/// How long a request is kept from other relocators; a pass over a million points takes some minutes.
+const LEASE: Duration = Duration::from_secs(600);
+
+/// Answers requests until the process ends.
+pub async fn run(context: Context) {
+    loop {
+        match verifications::claim(&context.pool, LEASE).await {
+            Ok(Some((tenant, request))) => {
+                let result = verify(&context, &tenant).await.map_err(|error| describe(&error));
+                if let Err(error) = verifications::finish(&context.pool, &tenant, &request, result).await {
+                    tracing::warn!(error = %describe(&error), "a verification's result cannot be recorded");
+                }
+            }
+            Ok(None) => tokio::time::sleep(IDLE).await,
+            Err(error) => {
+                tracing::warn!(error = %describe(&error), "requests to verify cannot be read");
+                tokio::time::sleep(IDLE).await;
+            }
+        }
+    }
+}
+
+/// Compares and repairs the live projection of a tenant.
+///
+/// # Errors
+/// Whatever the truth or the store answers, and [`Error::Unrepairable`].
+pub async fn verify(context: &Context, tenant: &str) -> Result<Findings> {
+    let tenant = TenantId::parse(tenant.to_owned())?;
+    let route = routes::fetch_route(&context.pool, &tenant)
+        .await?
+        .ok_or_else(|| TenancyError::UnknownTenant { tenant: tenant.to_string() })?;
+    let shard = shards::fetch_shard(&context.pool, &route.shard_id)
+        .await?
+        .ok_or_else(|| TenancyError::UnknownShard { shard: route.shard_id.clone() })?;
+    let store = context.stores.at(&shard.endpoint)?;
+    store.require_identity(&shard.collection, shard.identity).await?;
+    let scope = TenantScope::for_worker(tenant);
+    let comparison = Comparison {
+        pool: &context.pool,
+        store: &store,
+        scope: &scope,
+        shard: &shard,
+        floor: route.floor,
+        generation: route.generation,
+        newer: Newer::Unconfirmed,
+    };
+    let mut findings = Findings::default();
+    let mut after = compare_page(&comparison, None, &mut findings).await?;
+    while after.is_some() {
+        after = compare_page(&comparison, after, &mut findings).await?;
+    }
+    // A flip in the meantime: the pass was about a projection that nobody reads any more.
+    let still = routes::fetch_route(&context.pool, scope.tenant()).await?.is_some_and(|now| now == route);
+    if still { Ok(findings) } else { Err(Error::Moved { tenant: route.tenant_id }) }
+}
