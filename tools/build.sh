@@ -1,0 +1,13 @@
+#!/usr/bin/env bash
+# Builds everything that the demo and the tests run: the local Kubernetes, the binaries, the embedding weights.
+set -euo pipefail
+source "$(dirname "$0")/lib.sh"
+cd "$root"
+
+build_cluster() { make -s -C tests/cluster build; }
+build_binaries() { cargo build --workspace --bins --locked; }
+fetch_weights() { services/memory/fetch-weights.sh; }
+
+timed "embedding weights" fetch_weights
+timed "local Kubernetes (5 minutes when cold)" build_cluster
+timed "binaries (10 minutes when cold)" build_binaries

@@ -1,0 +1,21 @@
+# Shared by the scripts beside it: messages and the one place where paths are made.
+# shellcheck shell=bash
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+cache=${AETERNA_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/aeterna}
+export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$cache/target}
+export PATH="$HOME/.cargo/bin:/usr/local/go/bin:$PATH"
+
+say() { printf '\033[1m%s\033[0m\n' "$*"; }
+die() {
+  printf 'error: %s\n' "$*" >&2
+  exit 1
+}
+
+# Runs a step under its name, and tells how long it took.
+timed() {
+  local name=$1 start=$SECONDS
+  shift
+  say "== $name"
+  "$@" || die "$name failed"
+  printf '   %s: %d s\n' "$name" $((SECONDS - start))
+}
