@@ -5,6 +5,10 @@
 //!
 //! A call that is stalled or held goes on when its client has given up: it is applied *later*, as a request is
 //! that was lost in a real network for a while.
+//!
+//! qdrant-client 1.20 repeats a call once, on a new connection, when it is told `Unavailable`, `Internal`,
+//! `Cancelled` or `Unknown`. A single fault with such a code is therefore healed by the client: to be seen by
+//! its caller it takes another code ([`Code::DeadlineExceeded`]) or [`Faults::fail`].
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -29,8 +33,8 @@ pub struct Target {
 pub enum LostReply {
     /// The client waits until it gives up.
     Never,
-    /// The client is told `Unavailable`.
-    Unavailable,
+    /// The client is told that the call failed.
+    As(Code),
 }
 
 /// Asks a running server for faults. Clones act on the same server.

@@ -23,6 +23,13 @@ struct Args {
     /// The key that clients must send in the header `api-key`.
     #[arg(long, env = "VECTORSTORE_API_KEY", hide_env_values = true)]
     api_key: Option<String>,
+    /// What to log, as directives of tracing.
+    #[arg(
+        long,
+        env = "RUST_LOG",
+        default_value = "warn,aeterna_vectorstore=info"
+    )]
+    log: String,
 }
 
 #[tokio::main]
@@ -31,8 +38,8 @@ async fn main() -> anyhow::Result<()> {
     tracing_subscriber::fmt()
         .with_env_filter(
             tracing_subscriber::EnvFilter::builder()
-                .with_default_directive(tracing::Level::INFO.into())
-                .from_env_lossy(),
+                .with_default_directive(tracing::Level::WARN.into())
+                .parse_lossy(&args.log),
         )
         .with_writer(std::io::stderr)
         .init();

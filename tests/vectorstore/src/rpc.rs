@@ -185,7 +185,7 @@ impl Backend {
             tracing::trace!(call = op.path(), "answered");
             match lost {
                 None => Ok(Response::new(reply)),
-                Some(LostReply::Unavailable) => Err(Status::unavailable("a fault on purpose")),
+                Some(LostReply::As(code)) => Err(Status::new(code, "a fault on purpose")),
                 Some(LostReply::Never) => {
                     self.stop.cancelled().await;
                     Err(stopped())

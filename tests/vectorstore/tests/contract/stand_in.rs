@@ -86,7 +86,8 @@ impl Process {
             .arg("--data")
             .arg(directory)
             .arg("--listen")
-            .arg(address.to_string());
+            .arg(address.to_string())
+            .env("RUST_LOG", "warn");
         Self(command.spawn().unwrap())
     }
 
