@@ -18,9 +18,8 @@ use anyhow::Context;
 use qdrant_client::{
     Payload, Qdrant,
     qdrant::{
-        Condition, CreateCollectionBuilder, CreateFieldIndexCollectionBuilder, Distance, FieldType,
-        Filter, NamedVectors, PointStruct, QueryPointsBuilder, Range, UpsertPoints,
-        VectorParamsBuilder, VectorsConfigBuilder,
+        Condition, CreateCollectionBuilder, CreateFieldIndexCollectionBuilder, Distance, FieldType, Filter,
+        NamedVectors, PointStruct, QueryPointsBuilder, Range, UpsertPoints, VectorParamsBuilder, VectorsConfigBuilder,
     },
 };
 use serde_json::json;
@@ -48,9 +47,7 @@ async fn measure(directory: &std::path::Path) -> anyhow::Result<()> {
         .build()?;
     create(&client).await?;
     for pass in [1, 2] {
-        let pages: Vec<_> = (0..POINTS / PAGE)
-            .map(|page| build_page(page, pass))
-            .collect();
+        let pages: Vec<_> = (0..POINTS / PAGE).map(|page| build_page(page, pass)).collect();
         let start = Instant::now();
         for page in pages {
             client.upsert_points(page).await?;
@@ -158,22 +155,13 @@ async fn search(client: &Qdrant, tenant: &str) -> anyhow::Result<(Duration, Dura
             ..Default::default()
         };
         let query = QueryPointsBuilder::new(NAME).query(vector((POINTS + n) as u64));
-        let query = query
-            .using("content")
-            .filter(filter)
-            .limit(10)
-            .with_payload(true);
+        let query = query.using("content").filter(filter).limit(10).with_payload(true);
         let start = Instant::now();
         let found = client.query(query).await?.result.len();
         times.push(start.elapsed());
         anyhow::ensure!(found == 10, "found {found} of tenant {tenant}");
     }
     times.sort_unstable();
-    let at = |share: usize| {
-        times
-            .get(times.len() * share / 100)
-            .copied()
-            .context("no searches")
-    };
+    let at = |share: usize| times.get(times.len() * share / 100).copied().context("no searches");
     Ok((at(50)?, at(99)?))
 }

@@ -61,9 +61,7 @@ impl CallError {
         match self {
             Self::NoCollection(_) => Code::NotFound,
             Self::CollectionExists(_) => Code::AlreadyExists,
-            Self::WrongInput(_) | Self::Dimension { .. } | Self::NoVector(_) => {
-                Code::InvalidArgument
-            }
+            Self::WrongInput(_) | Self::Dimension { .. } | Self::NoVector(_) => Code::InvalidArgument,
             Self::Unsupported(_) => Code::Unimplemented,
             Self::Disk(_) => Code::Internal,
         }

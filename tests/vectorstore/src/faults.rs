@@ -153,11 +153,7 @@ impl Faults {
     }
 
     fn add(&self, target: Target, effect: Effect, left: Option<usize>) {
-        self.lock().push(Rule {
-            target,
-            effect,
-            left,
-        });
+        self.lock().push(Rule { target, effect, left });
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Rule>> {
@@ -183,20 +179,13 @@ impl Faults {
     }
 
     /// Does to a call what is due before it is applied; answers what is to become of its reply.
-    pub(crate) async fn before(
-        &self,
-        op: Op,
-        collection: &str,
-    ) -> Result<Option<LostReply>, Status> {
+    pub(crate) async fn before(&self, op: Op, collection: &str) -> Result<Option<LostReply>, Status> {
         let mut lost = None;
         for effect in self.take(op, collection) {
             match effect {
                 Effect::Stall(delay) => tokio::time::sleep(delay).await,
                 Effect::Fail(code) => return Err(Status::new(code, "a fault on purpose")),
-                Effect::Hold {
-                    mut released,
-                    waiting,
-                } => {
+                Effect::Hold { mut released, waiting } => {
                     waiting.send_modify(|count| *count += 1);
                     // A dropped `Held` closes the channel, which releases too.
                     _ = released.wait_for(|released| *released).await;

@@ -67,13 +67,10 @@ impl Filter {
         self.must.iter().all(holds)
             && !self.must_not.iter().any(holds)
             && self.should.as_ref().is_none_or(|any| any.holds(subject))
-            && self.min_should.as_ref().is_none_or(|(least, list)| {
-                list.iter()
-                    .filter(|one| one.holds(subject))
-                    .take(*least)
-                    .count()
-                    == *least
-            })
+            && self
+                .min_should
+                .as_ref()
+                .is_none_or(|(least, list)| list.iter().filter(|one| one.holds(subject)).take(*least).count() == *least)
     }
 
     /// Returns the conditions of which every match fulfils all, for choosing an index.

@@ -24,11 +24,7 @@ struct Args {
     #[arg(long, env = "VECTORSTORE_API_KEY", hide_env_values = true)]
     api_key: Option<String>,
     /// What to log, as directives of tracing.
-    #[arg(
-        long,
-        env = "RUST_LOG",
-        default_value = "warn,aeterna_vectorstore=info"
-    )]
+    #[arg(long, env = "RUST_LOG", default_value = "warn,aeterna_vectorstore=info")]
     log: String,
 }
 
@@ -44,8 +40,7 @@ async fn main() -> anyhow::Result<()> {
         .with_writer(std::io::stderr)
         .init();
     let mut terminate = signal(SignalKind::terminate())?;
-    let mut server =
-        Server::open(&args.data).with_context(|| format!("cannot open {}", args.data.display()))?;
+    let mut server = Server::open(&args.data).with_context(|| format!("cannot open {}", args.data.display()))?;
     if let Some(key) = &args.api_key {
         server = server.with_api_key(key);
     }

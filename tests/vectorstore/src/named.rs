@@ -1,10 +1,9 @@
 //! Which collection a request is about, for the faults that aim at one.
 
 use qdrant_client::qdrant::{
-    CollectionExistsRequest, CountPoints, CreateCollection, CreateFieldIndexCollection,
-    DeleteCollection, DeleteFieldIndexCollection, DeletePoints, GetCollectionInfoRequest,
-    GetPoints, HealthCheckRequest, ListCollectionsRequest, QueryBatchPoints, QueryPoints,
-    ScrollPoints, SetPayloadPoints, UpsertPoints,
+    CollectionExistsRequest, CountPoints, CreateCollection, CreateFieldIndexCollection, DeleteCollection,
+    DeleteFieldIndexCollection, DeletePoints, GetCollectionInfoRequest, GetPoints, HealthCheckRequest,
+    ListCollectionsRequest, QueryBatchPoints, QueryPoints, ScrollPoints, SetPayloadPoints, UpsertPoints,
 };
 
 /// A request that names a collection, or is about none.

@@ -115,12 +115,7 @@ async fn route(backend: Backend, request: http::Request<Body>) -> http::Response
 /// A function that answers one kind of call.
 type Call<M, R> = fn(&Store, M) -> Result<R, CallError>;
 
-async fn answer<M, R>(
-    backend: Backend,
-    op: Op,
-    request: http::Request<Body>,
-    call: Call<M, R>,
-) -> http::Response<Body>
+async fn answer<M, R>(backend: Backend, op: Op, request: http::Request<Body>, call: Call<M, R>) -> http::Response<Body>
 where
     M: Named + Message + Default + 'static,
     R: Message + Default + 'static,
@@ -145,9 +140,7 @@ impl Backend {
             return Ok(());
         }
         let given = headers.get("api-key").map(http::HeaderValue::as_bytes);
-        let bearer = headers
-            .get("authorization")
-            .map(http::HeaderValue::as_bytes);
+        let bearer = headers.get("authorization").map(http::HeaderValue::as_bytes);
         let given = given.or_else(|| bearer?.strip_prefix(b"Bearer "));
         match given {
             None => Err(Status::unauthenticated(
@@ -179,9 +172,7 @@ impl Backend {
                 let store = store.as_ref().ok_or_else(stopped)?;
                 call(store, message).map_err(Status::from)
             });
-            let reply = blocking
-                .await
-                .map_err(|_| Status::internal("the call failed"))??;
+            let reply = blocking.await.map_err(|_| Status::internal("the call failed"))??;
             tracing::trace!(call = op.path(), "answered");
             match lost {
                 None => Ok(Response::new(reply)),

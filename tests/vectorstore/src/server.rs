@@ -14,8 +14,8 @@ use std::{
 };
 
 use qdrant_client::qdrant::{
-    collections_server::CollectionsServer, points_server::PointsServer,
-    qdrant_server::QdrantServer, snapshots_server::SnapshotsServer,
+    collections_server::CollectionsServer, points_server::PointsServer, qdrant_server::QdrantServer,
+    snapshots_server::SnapshotsServer,
 };
 use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
@@ -98,11 +98,7 @@ impl Server {
     ///
     /// # Errors
     /// The transport fails.
-    pub async fn serve(
-        self,
-        listener: TcpListener,
-        shutdown: impl Future<Output = ()>,
-    ) -> Result<(), ServeError> {
+    pub async fn serve(self, listener: TcpListener, shutdown: impl Future<Output = ()>) -> Result<(), ServeError> {
         let Self { backend } = self;
         let stop = backend.stop.clone();
         let signal = async {
@@ -114,10 +110,7 @@ impl Server {
             .add_service(Gateway::<CollectionsServer<()>>::new(&backend))
             .add_service(Gateway::<PointsServer<()>>::new(&backend))
             .add_service(Gateway::<SnapshotsServer<()>>::new(&backend))
-            .serve_with_incoming_shutdown(
-                TcpIncoming::from(listener).with_nodelay(Some(true)),
-                signal,
-            );
+            .serve_with_incoming_shutdown(TcpIncoming::from(listener).with_nodelay(Some(true)), signal);
         let overdue = async {
             stop.cancelled().await;
             tokio::time::sleep(GRACE).await;

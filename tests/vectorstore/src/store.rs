@@ -51,9 +51,7 @@ impl Store {
         for record in records {
             next = next.max(record.number + 1);
             let create = record.create.as_ref();
-            let name = create
-                .map(|create| create.collection_name.clone())
-                .unwrap_or_default();
+            let name = create.map(|create| create.collection_name.clone()).unwrap_or_default();
             let points = disk.points(record.number)?;
             collections.insert(name, Arc::new(Collection::open(record, points)?));
         }
@@ -66,20 +64,14 @@ impl Store {
 
     /// Finds a collection.
     pub(crate) fn get(&self, name: &str) -> Result<Arc<Collection>, CallError> {
-        let collections = self
-            .collections
-            .read()
-            .unwrap_or_else(PoisonError::into_inner);
+        let collections = self.collections.read().unwrap_or_else(PoisonError::into_inner);
         let found = collections.get(name).map(Arc::clone);
         found.ok_or_else(|| CallError::NoCollection(name.to_owned()))
     }
 
     /// Lists the names of the collections.
     pub(crate) fn names(&self) -> Vec<String> {
-        let collections = self
-            .collections
-            .read()
-            .unwrap_or_else(PoisonError::into_inner);
+        let collections = self.collections.read().unwrap_or_else(PoisonError::into_inner);
         collections.keys().cloned().collect()
     }
 
@@ -87,9 +79,7 @@ impl Store {
     pub(crate) fn create(&self, create: CreateCollection) -> Result<(), CallError> {
         let name = create.collection_name.clone();
         if name.is_empty() || name.len() > 255 {
-            return Err(CallError::wrong_input(
-                "collection_name: length must be 1 to 255",
-            ));
+            return Err(CallError::wrong_input("collection_name: length must be 1 to 255"));
         }
         Schema::read(&create)?;
         let mut turn = self.next.lock().unwrap_or_else(PoisonError::into_inner);
@@ -105,10 +95,7 @@ impl Store {
         self.disk.write_collection(&record)?;
         let points = self.disk.points(record.number)?;
         let collection = Arc::new(Collection::open(record, points)?);
-        let mut collections = self
-            .collections
-            .write()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut collections = self.collections.write().unwrap_or_else(PoisonError::into_inner);
         collections.insert(name, collection);
         Ok(())
     }
@@ -120,10 +107,7 @@ impl Store {
             return Ok(false);
         };
         self.disk.remove_collection(collection.record().number)?;
-        let mut collections = self
-            .collections
-            .write()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut collections = self.collections.write().unwrap_or_else(PoisonError::into_inner);
         collections.remove(name);
         Ok(true)
     }

@@ -9,11 +9,10 @@
 use std::collections::HashMap;
 
 use qdrant_client::qdrant::{
-    CollectionConfig, CollectionDescription, CollectionExists, CollectionExistsRequest,
-    CollectionExistsResponse, CollectionInfo, CollectionOperationResponse, CollectionParams,
-    CollectionStatus, CreateCollection, CreateFieldIndexCollection, DeleteCollection,
-    DeleteFieldIndexCollection, FieldType, GetCollectionInfoRequest, GetCollectionInfoResponse,
-    HealthCheckReply, HealthCheckRequest, ListCollectionsRequest, ListCollectionsResponse,
+    CollectionConfig, CollectionDescription, CollectionExists, CollectionExistsRequest, CollectionExistsResponse,
+    CollectionInfo, CollectionOperationResponse, CollectionParams, CollectionStatus, CreateCollection,
+    CreateFieldIndexCollection, DeleteCollection, DeleteFieldIndexCollection, FieldType, GetCollectionInfoRequest,
+    GetCollectionInfoResponse, HealthCheckReply, HealthCheckRequest, ListCollectionsRequest, ListCollectionsResponse,
     OptimizerStatus, PayloadSchemaInfo, PayloadSchemaType, PointsOperationResponse,
 };
 
@@ -34,18 +33,12 @@ pub(crate) fn health(_: &Store, _: HealthCheckRequest) -> Result<HealthCheckRepl
     })
 }
 
-pub(crate) fn create(
-    store: &Store,
-    request: CreateCollection,
-) -> Result<CollectionOperationResponse, CallError> {
+pub(crate) fn create(store: &Store, request: CreateCollection) -> Result<CollectionOperationResponse, CallError> {
     store.create(request)?;
     Ok(done(true))
 }
 
-pub(crate) fn delete(
-    store: &Store,
-    request: DeleteCollection,
-) -> Result<CollectionOperationResponse, CallError> {
+pub(crate) fn delete(store: &Store, request: DeleteCollection) -> Result<CollectionOperationResponse, CallError> {
     store.delete(&request.collection_name).map(done)
 }
 
@@ -53,10 +46,7 @@ fn done(result: bool) -> CollectionOperationResponse {
     CollectionOperationResponse { result, time: 0.0 }
 }
 
-pub(crate) fn list(
-    store: &Store,
-    _: ListCollectionsRequest,
-) -> Result<ListCollectionsResponse, CallError> {
+pub(crate) fn list(store: &Store, _: ListCollectionsRequest) -> Result<ListCollectionsResponse, CallError> {
     let names = store.names().into_iter();
     Ok(ListCollectionsResponse {
         collections: names.map(|name| CollectionDescription { name }).collect(),
@@ -64,10 +54,7 @@ pub(crate) fn list(
     })
 }
 
-pub(crate) fn exists(
-    store: &Store,
-    request: CollectionExistsRequest,
-) -> Result<CollectionExistsResponse, CallError> {
+pub(crate) fn exists(store: &Store, request: CollectionExistsRequest) -> Result<CollectionExistsResponse, CallError> {
     let exists = store.get(&request.collection_name).is_ok();
     Ok(CollectionExistsResponse {
         result: Some(CollectionExists { exists }),
@@ -75,10 +62,7 @@ pub(crate) fn exists(
     })
 }
 
-pub(crate) fn info(
-    store: &Store,
-    request: GetCollectionInfoRequest,
-) -> Result<GetCollectionInfoResponse, CallError> {
+pub(crate) fn info(store: &Store, request: GetCollectionInfoRequest) -> Result<GetCollectionInfoResponse, CallError> {
     let collection = store.get(&request.collection_name)?;
     let record = collection.record();
     let table = collection.read();
@@ -134,9 +118,7 @@ fn payload_schema(record: &CollectionRecord, table: &Table) -> HashMap<String, P
         let info = PayloadSchemaInfo {
             data_type: schema_type(index.field_type()).into(),
             params: index.field_index_params.clone(),
-            points: table
-                .index(&index.field_name)
-                .map(|index| count(index.count())),
+            points: table.index(&index.field_name).map(|index| count(index.count())),
         };
         (index.field_name.clone(), info)
     });

@@ -10,8 +10,8 @@ use std::{
 };
 
 use qdrant_client::qdrant::{
-    BatchResult, QueryBatchPoints, QueryBatchResponse, QueryPoints, QueryResponse, ScoredPoint,
-    query::Variant, vector_input::Variant as Input,
+    BatchResult, QueryBatchPoints, QueryBatchResponse, QueryPoints, QueryResponse, ScoredPoint, query::Variant,
+    vector_input::Variant as Input,
 };
 
 use super::{
@@ -35,10 +35,7 @@ pub(crate) fn query(store: &Store, request: QueryPoints) -> Result<QueryResponse
     })
 }
 
-pub(crate) fn query_batch(
-    store: &Store,
-    request: QueryBatchPoints,
-) -> Result<QueryBatchResponse, CallError> {
+pub(crate) fn query_batch(store: &Store, request: QueryBatchPoints) -> Result<QueryBatchResponse, CallError> {
     let collection = store.get(&request.collection_name)?;
     let results = request.query_points.into_iter().map(|one| {
         let result = search(&collection, one)?;
@@ -59,20 +56,14 @@ fn search(collection: &Collection, request: QueryPoints) -> Result<Vec<ScoredPoi
         Some(Variant::Nearest(nearest)) => match nearest.variant {
             Some(Input::Dense(dense)) => dense.data,
             _ => {
-                return Err(CallError::unsupported(
-                    "a query by anything but a dense vector",
-                ));
+                return Err(CallError::unsupported("a query by anything but a dense vector"));
             }
         },
         _ => {
-            return Err(CallError::unsupported(
-                "a query for anything but the nearest points",
-            ));
+            return Err(CallError::unsupported("a query for anything but the nearest points"));
         }
     };
-    let (column, spec) = collection
-        .schema()
-        .get(&request.using.unwrap_or_default())?;
+    let (column, spec) = collection.schema().get(&request.using.unwrap_or_default())?;
     if vector.len() != spec.size {
         return Err(CallError::Dimension {
             expected: spec.size,
@@ -81,12 +72,7 @@ fn search(collection: &Collection, request: QueryPoints) -> Result<Vec<ScoredPoi
         });
     }
     let (payload, vectors) = (request.with_payload, request.with_vectors);
-    let parts = Selection::read(
-        collection.schema(),
-        payload,
-        vectors,
-        ByDefault::WithoutPayload,
-    )?;
+    let parts = Selection::read(collection.schema(), payload, vectors, ByDefault::WithoutPayload)?;
     let nearest = Nearest {
         metric: spec.metric,
         query: spec.metric.prepare(vector),
@@ -95,20 +81,14 @@ fn search(collection: &Collection, request: QueryPoints) -> Result<Vec<ScoredPoi
     };
     let limit = request.limit.unwrap_or(HITS);
     if limit == 0 {
-        return Err(CallError::wrong_input(
-            "limit: value 0 invalid, must be 1 or larger",
-        ));
+        return Err(CallError::wrong_input("limit: value 0 invalid, must be 1 or larger"));
     }
     let skip = usize::try_from(request.offset.unwrap_or_default()).unwrap_or(usize::MAX);
-    let most = usize::try_from(limit)
-        .unwrap_or(usize::MAX)
-        .saturating_add(skip);
+    let most = usize::try_from(limit).unwrap_or(usize::MAX).saturating_add(skip);
 
     let table = collection.read();
     let hits = nearest.find(&table, column, most).into_iter().skip(skip);
-    Ok(hits
-        .filter_map(|hit| scored(&table, &parts, &nearest, &hit))
-        .collect())
+    Ok(hits.filter_map(|hit| scored(&table, &parts, &nearest, &hit)).collect())
 }
 
 fn scored(table: &Table, parts: &Selection, of: &Nearest, hit: &Hit) -> Option<ScoredPoint> {
@@ -156,14 +136,7 @@ impl Nearest {
         sorted.into_iter().map(|Reverse(hit)| hit).collect()
     }
 
-    fn look(
-        &self,
-        table: &Table,
-        vectors: &Column,
-        row: usize,
-        most: usize,
-        best: &mut BinaryHeap<Reverse<Hit>>,
-    ) {
+    fn look(&self, table: &Table, vectors: &Column, row: usize, most: usize, best: &mut BinaryHeap<Reverse<Hit>>) {
         let Some(vector) = vectors.get(row) else {
             return;
         };
@@ -193,9 +166,7 @@ impl Nearest {
 
 impl Ord for Hit {
     fn cmp(&self, other: &Self) -> Ordering {
-        self.rank
-            .total_cmp(&other.rank)
-            .then_with(|| self.key.cmp(&other.key))
+        self.rank.total_cmp(&other.rank).then_with(|| self.key.cmp(&other.key))
     }
 }
 

@@ -23,12 +23,7 @@ pub(crate) fn get(store: &Store, request: GetPoints) -> Result<GetResponse, Call
     refuse_shard_keys(request.shard_key_selector.as_ref())?;
     let collection = store.get(&request.collection_name)?;
     let (payload, vectors) = (request.with_payload, request.with_vectors);
-    let parts = Selection::read(
-        collection.schema(),
-        payload,
-        vectors,
-        ByDefault::WithPayload,
-    )?;
+    let parts = Selection::read(collection.schema(), payload, vectors, ByDefault::WithPayload)?;
     let keys = request.ids.into_iter().map(PointKey::try_from);
     let keys = keys.collect::<Result<Vec<_>, _>>()?;
     let table = collection.read();
@@ -49,21 +44,14 @@ pub(crate) fn scroll(store: &Store, request: ScrollPoints) -> Result<ScrollRespo
     }
     let limit = usize::try_from(request.limit.unwrap_or(PAGE)).unwrap_or(usize::MAX);
     if limit == 0 {
-        return Err(CallError::wrong_input(
-            "limit: value 0 invalid, must be 1 or larger",
-        ));
+        return Err(CallError::wrong_input("limit: value 0 invalid, must be 1 or larger"));
     }
     let collection = store.get(&request.collection_name)?;
     let filter = Filter::compile(request.filter)?;
     let start = request.offset.map(PointKey::try_from).transpose()?;
     let start = start.map_or(Bound::Unbounded, Bound::Included);
     let (payload, vectors) = (request.with_payload, request.with_vectors);
-    let parts = Selection::read(
-        collection.schema(),
-        payload,
-        vectors,
-        ByDefault::WithPayload,
-    )?;
+    let parts = Selection::read(collection.schema(), payload, vectors, ByDefault::WithPayload)?;
 
     let table = collection.read();
     let candidates = table.candidates(&filter);

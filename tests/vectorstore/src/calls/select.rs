@@ -3,10 +3,9 @@
 use std::collections::HashMap;
 
 use qdrant_client::qdrant::{
-    DenseVector, NamedVectorsOutput, RetrievedPoint, VectorOutput, VectorsOutput,
-    WithPayloadSelector, WithVectorsSelector, vector_output::Vector,
-    vectors_output::VectorsOptions, with_payload_selector::SelectorOptions as PayloadOptions,
-    with_vectors_selector::SelectorOptions as VectorOptions,
+    DenseVector, NamedVectorsOutput, RetrievedPoint, VectorOutput, VectorsOutput, WithPayloadSelector,
+    WithVectorsSelector, vector_output::Vector, vectors_output::VectorsOptions,
+    with_payload_selector::SelectorOptions as PayloadOptions, with_vectors_selector::SelectorOptions as VectorOptions,
 };
 
 use crate::{
@@ -83,9 +82,7 @@ impl PayloadChoice {
     fn of(&self, payload: &Payload) -> Payload {
         let filtered = |keep: &dyn Fn(&String) -> bool| {
             let fields = payload.iter().filter(|(key, _)| keep(key));
-            fields
-                .map(|(key, value)| (key.clone(), value.clone()))
-                .collect()
+            fields.map(|(key, value)| (key.clone(), value.clone())).collect()
         };
         match self {
             Self::All => payload.clone(),
@@ -96,46 +93,32 @@ impl PayloadChoice {
     }
 }
 
-fn read_payload(
-    selector: Option<WithPayloadSelector>,
-    by_default: Default,
-) -> Result<PayloadChoice, CallError> {
-    Ok(
-        match selector.and_then(|selector| selector.selector_options) {
-            None => match by_default {
-                Default::WithPayload => PayloadChoice::All,
-                Default::WithoutPayload => PayloadChoice::Nothing,
-            },
-            Some(PayloadOptions::Enable(true)) => PayloadChoice::All,
-            Some(PayloadOptions::Enable(false)) => PayloadChoice::Nothing,
-            Some(PayloadOptions::Include(include)) => PayloadChoice::Only(plain(include.fields)?),
-            Some(PayloadOptions::Exclude(exclude)) => {
-                PayloadChoice::Without(plain(exclude.fields)?)
-            }
+fn read_payload(selector: Option<WithPayloadSelector>, by_default: Default) -> Result<PayloadChoice, CallError> {
+    Ok(match selector.and_then(|selector| selector.selector_options) {
+        None => match by_default {
+            Default::WithPayload => PayloadChoice::All,
+            Default::WithoutPayload => PayloadChoice::Nothing,
         },
-    )
+        Some(PayloadOptions::Enable(true)) => PayloadChoice::All,
+        Some(PayloadOptions::Enable(false)) => PayloadChoice::Nothing,
+        Some(PayloadOptions::Include(include)) => PayloadChoice::Only(plain(include.fields)?),
+        Some(PayloadOptions::Exclude(exclude)) => PayloadChoice::Without(plain(exclude.fields)?),
+    })
 }
 
 fn plain(fields: Vec<String>) -> Result<Vec<String>, CallError> {
     if fields.iter().any(|field| field.contains(['.', '[', '"'])) {
-        return Err(CallError::unsupported(
-            "selecting a part of a payload field",
-        ));
+        return Err(CallError::unsupported("selecting a part of a payload field"));
     }
     Ok(fields)
 }
 
-fn read_vectors(
-    schema: &Schema,
-    selector: Option<WithVectorsSelector>,
-) -> Result<Vec<(String, usize)>, CallError> {
+fn read_vectors(schema: &Schema, selector: Option<WithVectorsSelector>) -> Result<Vec<(String, usize)>, CallError> {
     match selector.and_then(|selector| selector.selector_options) {
         None | Some(VectorOptions::Enable(false)) => Ok(Vec::new()),
         Some(VectorOptions::Enable(true)) => {
             let all = schema.vectors().iter().enumerate();
-            Ok(all
-                .map(|(column, vector)| (vector.name.clone(), column))
-                .collect())
+            Ok(all.map(|(column, vector)| (vector.name.clone(), column)).collect())
         }
         Some(VectorOptions::Include(include)) => {
             let find = |name: String| schema.get(&name).map(|(column, _)| (name.clone(), column));
@@ -146,9 +129,7 @@ fn read_vectors(
 
 fn output(values: &[f32]) -> VectorOutput {
     VectorOutput {
-        vector: Some(Vector::Dense(DenseVector {
-            data: values.to_vec(),
-        })),
+        vector: Some(Vector::Dense(DenseVector { data: values.to_vec() })),
         ..std::default::Default::default()
     }
 }

@@ -68,8 +68,7 @@ fn compile_condition(condition: qdrant::Condition, depth: usize) -> Result<Predi
         ConditionOneOf::IsEmpty(empty) => Predicate::IsEmpty(Path::parse(&empty.key)?),
         ConditionOneOf::IsNull(null) => Predicate::IsNull(Path::parse(&null.key)?),
         ConditionOneOf::HasId(ids) => {
-            let keys: Result<HashSet<_>, _> =
-                ids.has_id.into_iter().map(PointKey::try_from).collect();
+            let keys: Result<HashSet<_>, _> = ids.has_id.into_iter().map(PointKey::try_from).collect();
             Predicate::HasId(keys?)
         }
         ConditionOneOf::Filter(filter) => Predicate::Filter(Box::new(compile(filter, depth)?)),
@@ -124,12 +123,8 @@ fn compile_match(matched: qdrant::Match) -> Result<Test, CallError> {
         MatchValue::Integer(number) => Test::AnyInteger(HashSet::from([number])),
         MatchValue::Keywords(words) => Test::AnyKeyword(words.strings.into_iter().collect()),
         MatchValue::Integers(numbers) => Test::AnyInteger(numbers.integers.into_iter().collect()),
-        MatchValue::ExceptKeywords(words) => {
-            Test::ExceptKeyword(words.strings.into_iter().collect())
-        }
-        MatchValue::ExceptIntegers(numbers) => {
-            Test::ExceptInteger(numbers.integers.into_iter().collect())
-        }
+        MatchValue::ExceptKeywords(words) => Test::ExceptKeyword(words.strings.into_iter().collect()),
+        MatchValue::ExceptIntegers(numbers) => Test::ExceptInteger(numbers.integers.into_iter().collect()),
         MatchValue::Text(_) | MatchValue::Phrase(_) | MatchValue::TextAny(_) => {
             return Err(unsupported("by text"));
         }

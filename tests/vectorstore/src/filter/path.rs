@@ -37,11 +37,7 @@ impl Path {
     }
 
     /// Visits every value at this path and says whether there was any.
-    pub(crate) fn visit<'a>(
-        &self,
-        payload: &'a Payload,
-        visitor: &mut dyn FnMut(&'a Value),
-    ) -> bool {
+    pub(crate) fn visit<'a>(&self, payload: &'a Payload, visitor: &mut dyn FnMut(&'a Value)) -> bool {
         payload
             .get(&self.first)
             .is_some_and(|value| walk(value, &self.rest, visitor))
@@ -54,14 +50,12 @@ fn walk<'a>(value: &'a Value, steps: &[Step], visitor: &mut dyn FnMut(&'a Value)
         return true;
     };
     match (step, &value.kind) {
-        (Step::Key(key), Some(Kind::StructValue(fields))) => fields
-            .fields
-            .get(key)
-            .is_some_and(|next| walk(next, rest, visitor)),
-        (Step::Index(index), Some(Kind::ListValue(list))) => list
-            .values
-            .get(*index)
-            .is_some_and(|next| walk(next, rest, visitor)),
+        (Step::Key(key), Some(Kind::StructValue(fields))) => {
+            fields.fields.get(key).is_some_and(|next| walk(next, rest, visitor))
+        }
+        (Step::Index(index), Some(Kind::ListValue(list))) => {
+            list.values.get(*index).is_some_and(|next| walk(next, rest, visitor))
+        }
         (Step::Each, Some(Kind::ListValue(list))) => {
             let mut found = false;
             for next in &list.values {
@@ -105,10 +99,7 @@ mod tests {
         let path = Path::parse("foo[1].bar-baz[].\"qux[.]x\"").unwrap();
         assert_eq!(path.first, "foo");
         let key = |text: &str| Step::Key(text.to_owned());
-        assert_eq!(
-            path.rest,
-            [Step::Index(1), key("bar-baz"), Step::Each, key("qux[.]x")]
-        );
+        assert_eq!(path.rest, [Step::Index(1), key("bar-baz"), Step::Each, key("qux[.]x")]);
     }
 
     #[test]

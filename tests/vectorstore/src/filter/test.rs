@@ -72,19 +72,11 @@ impl Test {
             (Self::Boolean(wanted), Some(Kind::BoolValue(flag))) => flag == wanted,
             (Self::AnyKeyword(wanted), Some(Kind::StringValue(text))) => wanted.contains(text),
             (Self::AnyInteger(wanted), Some(Kind::IntegerValue(number))) => wanted.contains(number),
-            (Self::ExceptKeyword(_) | Self::ExceptInteger(_), None | Some(Kind::NullValue(_))) => {
-                false
-            }
-            (Self::ExceptKeyword(refused), Some(Kind::StringValue(text))) => {
-                !refused.contains(text)
-            }
-            (Self::ExceptInteger(refused), Some(Kind::IntegerValue(number))) => {
-                !refused.contains(number)
-            }
+            (Self::ExceptKeyword(_) | Self::ExceptInteger(_), None | Some(Kind::NullValue(_))) => false,
+            (Self::ExceptKeyword(refused), Some(Kind::StringValue(text))) => !refused.contains(text),
+            (Self::ExceptInteger(refused), Some(Kind::IntegerValue(number))) => !refused.contains(number),
             (Self::ExceptKeyword(_) | Self::ExceptInteger(_), Some(_)) => true,
-            (Self::Range(bounds), Some(Kind::IntegerValue(number))) => {
-                is_within(bounds, to_double(*number))
-            }
+            (Self::Range(bounds), Some(Kind::IntegerValue(number))) => is_within(bounds, to_double(*number)),
             (Self::Range(bounds), Some(Kind::DoubleValue(number))) => is_within(bounds, *number),
             _ => false,
         }

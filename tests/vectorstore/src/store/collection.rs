@@ -63,10 +63,7 @@ impl Collection {
 
     /// Returns the record that is on disk.
     pub(crate) fn record(&self) -> CollectionRecord {
-        self.record
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.record.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Takes the points for reading.
@@ -112,9 +109,7 @@ impl Collection {
             let is_chosen = |key: PointKey| match (table.row(key), mode) {
                 (None, UpdateMode::Upsert | UpdateMode::InsertOnly) => true,
                 (None, UpdateMode::UpdateOnly) | (Some(_), UpdateMode::InsertOnly) => false,
-                (Some(row), UpdateMode::Upsert | UpdateMode::UpdateOnly) => {
-                    table.matches(row, guard)
-                }
+                (Some(row), UpdateMode::Upsert | UpdateMode::UpdateOnly) => table.matches(row, guard),
             };
             let mut chosen = newest;
             chosen.retain(|key, point| {

@@ -6,10 +6,7 @@
 
 use std::{collections::HashSet, path::Path};
 
-use fjall::{
-    CompressionType, Database, Keyspace, KeyspaceCreateOptions, PersistMode,
-    config::CompressionPolicy,
-};
+use fjall::{CompressionType, Database, Keyspace, KeyspaceCreateOptions, PersistMode, config::CompressionPolicy};
 use prost::Message;
 use qdrant_client::qdrant::{CreateCollection, CreateFieldIndexCollection, Value};
 
@@ -74,41 +71,31 @@ impl Disk {
             .journal_compression(CompressionType::None)
             .open()?;
         let collections = database.keyspace("collections", KeyspaceCreateOptions::default)?;
-        Ok(Self {
-            database,
-            collections,
-        })
+        Ok(Self { database, collections })
     }
 
     /// Reads the records of all collections.
     pub(crate) fn read_collections(&self) -> Result<Vec<CollectionRecord>, DiskError> {
         let values = self.collections.iter().map(fjall::Guard::value);
-        values
-            .map(|value| Ok(CollectionRecord::decode(&*value?)?))
-            .collect()
+        values.map(|value| Ok(CollectionRecord::decode(&*value?)?)).collect()
     }
 
     /// Writes the record of a collection.
     pub(crate) fn write_collection(&self, record: &CollectionRecord) -> Result<(), DiskError> {
         let key = record.number.to_be_bytes();
-        self.collections.insert(key, record.encode_to_vec())?;
-        Ok(self.database.persist(PersistMode::Buffer)?)
+        Ok(self.collections.insert(key, record.encode_to_vec())?)
     }
 
     /// Removes a collection: its record first, so that half a removal is a removal.
     pub(crate) fn remove_collection(&self, number: u64) -> Result<(), DiskError> {
         self.collections.remove(number.to_be_bytes())?;
-        self.database.persist(PersistMode::Buffer)?;
         let points = self.database.keyspace(&points_of(number), uncompressed)?;
         Ok(self.database.delete_keyspace(points)?)
     }
 
     /// Removes the points of collections that are no more, left by a kill between the two halves of a removal.
     pub(crate) fn remove_orphans(&self, known: &[CollectionRecord]) -> Result<(), DiskError> {
-        let kept: HashSet<_> = known
-            .iter()
-            .map(|record| points_of(record.number))
-            .collect();
+        let kept: HashSet<_> = known.iter().map(|record| points_of(record.number)).collect();
         for name in self.database.list_keyspace_names() {
             if name.starts_with(POINTS) && !kept.contains(&*name) {
                 let points = self.database.keyspace(&name, uncompressed)?;
@@ -136,11 +123,7 @@ fn points_of(number: u64) -> String {
 
 impl PointsOnDisk {
     /// Reads every point.
-    pub(crate) fn read(
-        &self,
-        schema: &Schema,
-        mut visitor: impl FnMut(PointKey, Point),
-    ) -> Result<(), DiskError> {
+    pub(crate) fn read(&self, schema: &Schema, mut visitor: impl FnMut(PointKey, Point)) -> Result<(), DiskError> {
         for item in self.keyspace.iter() {
             let (key, value) = item.into_inner()?;
             let key = PointKey::from_bytes(&key).ok_or(DiskError::Key)?;
@@ -156,7 +139,7 @@ impl PointsOnDisk {
         written: impl Iterator<Item = (PointKey, &'a mut Point)>,
         removed: &[PointKey],
     ) -> Result<(), DiskError> {
-        // Without a persist mode a batch would stay in a buffer of this process.
+        // Also fjall's default, but what is promised for `kill -9` rests on it: handed to the operating system.
         let mut batch = self.database.batch().durability(Some(PersistMode::Buffer));
         for (key, point) in written {
             batch.insert(&self.keyspace, key.to_bytes(), encode(schema, point));

@@ -88,9 +88,6 @@ mod tests {
         ];
         assert!(keys.is_sorted());
         assert!(keys.map(PointKey::to_bytes).is_sorted());
-        assert_eq!(
-            keys.map(|key| PointKey::from_bytes(&key.to_bytes())),
-            keys.map(Some)
-        );
+        assert_eq!(keys.map(|key| PointKey::from_bytes(&key.to_bytes())), keys.map(Some));
     }
 }

@@ -3,9 +3,7 @@
 //! The unnamed vector of Qdrant is the one whose name is empty. Kinds of vectors that this server does not keep
 //! (sparse, multi, quantised types) are refused when the collection is created.
 
-use qdrant_client::qdrant::{
-    CreateCollection, Datatype, Distance, VectorParams, vectors_config::Config,
-};
+use qdrant_client::qdrant::{CreateCollection, Datatype, Distance, VectorParams, vectors_config::Config};
 
 use super::metric::Metric;
 use crate::error::CallError;
@@ -29,10 +27,7 @@ impl Schema {
     /// Reads the vectors that a collection is to have.
     pub(crate) fn read(create: &CreateCollection) -> Result<Self, CallError> {
         refuse_unsupported(create)?;
-        let config = create
-            .vectors_config
-            .as_ref()
-            .and_then(|config| config.config.as_ref());
+        let config = create.vectors_config.as_ref().and_then(|config| config.config.as_ref());
         let mut vectors = match config {
             None => Vec::new(),
             Some(Config::Params(params)) => vec![read_vector("", params)?],
@@ -53,16 +48,12 @@ impl Schema {
 
     /// Finds a vector and its column by name.
     pub(crate) fn find(&self, name: &str) -> Option<(usize, &VectorSpec)> {
-        self.vectors
-            .iter()
-            .enumerate()
-            .find(|(_, vector)| vector.name == name)
+        self.vectors.iter().enumerate().find(|(_, vector)| vector.name == name)
     }
 
     /// Finds a vector that a request names.
     pub(crate) fn get(&self, name: &str) -> Result<(usize, &VectorSpec), CallError> {
-        self.find(name)
-            .ok_or_else(|| CallError::NoVector(name.to_owned()))
+        self.find(name).ok_or_else(|| CallError::NoVector(name.to_owned()))
     }
 }
 
@@ -77,9 +68,7 @@ fn read_vector(name: &str, params: &VectorParams) -> Result<VectorSpec, CallErro
     }
     let datatype = params.datatype();
     if datatype != Datatype::Default && datatype != Datatype::Float32 {
-        return Err(CallError::unsupported(
-            "a vector datatype other than float32",
-        ));
+        return Err(CallError::unsupported("a vector datatype other than float32"));
     }
     if params.multivector_config.is_some() {
         return Err(CallError::unsupported("a multivector"));

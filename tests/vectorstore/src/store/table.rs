@@ -62,11 +62,7 @@ impl Candidates<'_> {
 impl Table {
     /// Makes an empty table.
     pub(crate) fn new(schema: Schema) -> Self {
-        let columns = schema
-            .vectors()
-            .iter()
-            .map(|vector| Column::new(vector.size))
-            .collect();
+        let columns = schema.vectors().iter().map(|vector| Column::new(vector.size)).collect();
         Self {
             schema,
             rows: Rows::new(),
@@ -105,10 +101,7 @@ impl Table {
     /// Says whether a row matches a filter.
     pub(crate) fn matches(&self, row: usize, filter: &Filter) -> bool {
         let has_vector = |name: &str| {
-            let column = self
-                .schema
-                .find(name)
-                .and_then(|(column, _)| self.column(column));
+            let column = self.schema.find(name).and_then(|(column, _)| self.column(column));
             column.is_some_and(|column| column.get(row).is_some())
         };
         self.entry(row).is_some_and(|entry| {
@@ -122,10 +115,7 @@ impl Table {
 
     /// Narrows the points down to those that can match a filter.
     pub(crate) fn candidates(&self, filter: &Filter) -> Candidates<'_> {
-        let narrowed = filter
-            .required()
-            .iter()
-            .filter_map(|condition| self.narrow(condition));
+        let narrowed = filter.required().iter().filter_map(|condition| self.narrow(condition));
         narrowed
             .min_by_key(|candidates| candidates.rows().len())
             .unwrap_or(Candidates::All(&self.rows))

@@ -29,9 +29,7 @@ async fn until(ground: &Ground, expected: &[u64]) {
 #[tokio::test]
 async fn a_failed_call_is_not_applied_and_the_next_one_is() {
     on_stand_in(async |ground, server, _| {
-        server
-            .faults()
-            .fail_next(Op::Upsert, Code::DeadlineExceeded);
+        server.faults().fail_next(Op::Upsert, Code::DeadlineExceeded);
         let answer = ground.client.upsert_points(one(&ground, 1)).await;
         refused(answer, Code::DeadlineExceeded, "on purpose");
         ground.put(vec![memory(2, "a", 1, 1)]).await;
@@ -63,9 +61,7 @@ async fn a_lost_reply_is_of_a_write_that_was_applied() {
 #[tokio::test]
 async fn a_held_write_lands_later_although_its_client_has_given_up() {
     on_stand_in(async |ground, server, _| {
-        let mut held = server
-            .faults()
-            .hold_next(Target::writes().of(&ground.collection));
+        let mut held = server.faults().hold_next(Target::writes().of(&ground.collection));
         tokio::select! {
             answer = ground.client.upsert_points(one(&ground, 1)) => panic!("{answer:?}"),
             () = held.until_waiting(1) => {}
@@ -83,10 +79,9 @@ async fn a_held_write_lands_later_although_its_client_has_given_up() {
 async fn a_stall_slows_only_its_target() {
     on_stand_in(async |ground, server, _| {
         let delay = Duration::from_millis(300);
-        server.faults().stall(
-            Target::from(Op::Upsert).of("elsewhere"),
-            Duration::from_hours(1),
-        );
+        server
+            .faults()
+            .stall(Target::from(Op::Upsert).of("elsewhere"), Duration::from_hours(1));
         server.faults().stall(Op::Upsert, delay);
         let start = Instant::now();
         ground.put(vec![memory(1, "a", 1, 1)]).await;
@@ -108,11 +103,7 @@ async fn a_server_stops_under_held_calls_and_serves_the_same_directory_and_port_
         timeout(DEADLINE, server.stop()).await.unwrap().unwrap();
         assert!(waiting.await.unwrap().is_err());
 
-        let server = Server::open(&directory)
-            .unwrap()
-            .start_at(address)
-            .await
-            .unwrap();
+        let server = Server::open(&directory).unwrap().start_at(address).await.unwrap();
         let ground = Ground::of(&server);
         assert_eq!(ground.numbers(Filter::default()).await, [1]);
         server.stop().await.unwrap();

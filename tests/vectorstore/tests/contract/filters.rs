@@ -1,8 +1,8 @@
 //! Every kind of filter, each counted and listed.
 
 use qdrant_client::qdrant::{
-    Condition, FieldCondition, Filter, Match, MinShould, Range, ValuesCount,
-    condition::ConditionOneOf, r#match::MatchValue,
+    Condition, FieldCondition, Filter, Match, MinShould, Range, ValuesCount, condition::ConditionOneOf,
+    r#match::MatchValue,
 };
 use serde_json::json;
 
@@ -12,22 +12,13 @@ const ANY: [f32; 4] = [1.0, 0.0, 0.0, 0.0];
 
 async fn fill(ground: &Ground) {
     let payloads = [
-        (
-            1,
-            json!({"tenant": "a", "n": 1, "ok": true, "tags": ["x", "y"]}),
-        ),
+        (1, json!({"tenant": "a", "n": 1, "ok": true, "tags": ["x", "y"]})),
         (
             2,
             json!({"tenant": "a", "n": 2, "ok": false, "tags": [], "deep": {"er": "yes"}}),
         ),
-        (
-            3,
-            json!({"tenant": "b", "n": 3, "x": 2.5, "tags": ["y"], "none": null}),
-        ),
-        (
-            4,
-            json!({"tenant": "b", "list": [{"k": "p"}, {"k": "q"}], "tags": "x"}),
-        ),
+        (3, json!({"tenant": "b", "n": 3, "x": 2.5, "tags": ["y"], "none": null})),
+        (4, json!({"tenant": "b", "list": [{"k": "p"}, {"k": "q"}], "tags": "x"})),
     ];
     let points = payloads.map(|(id, payload)| point(id, ANY, payload));
     ground.put(points.to_vec()).await;
@@ -38,17 +29,8 @@ async fn fill(ground: &Ground) {
 async fn expect(ground: &Ground, what: &str, filter: Filter, expected: &[u64]) {
     use qdrant_client::qdrant::CountPointsBuilder;
     assert_eq!(ground.numbers(filter.clone()).await, expected, "{what}");
-    let count = CountPointsBuilder::new(&ground.collection)
-        .filter(filter)
-        .exact(true);
-    let count = ground
-        .client
-        .count(count)
-        .await
-        .unwrap()
-        .result
-        .unwrap()
-        .count;
+    let count = CountPointsBuilder::new(&ground.collection).filter(filter).exact(true);
+    let count = ground.client.count(count).await.unwrap().result.unwrap().count;
     assert_eq!(count, expected.len() as u64, "{what}");
 }
 
@@ -77,32 +59,12 @@ async fn a_match_finds_words_numbers_flags_and_elements_of_arrays() {
         let expect = async |what, condition: Condition, ids: &[u64]| {
             expect(&ground, what, Filter::must([condition]), ids).await;
         };
-        expect(
-            "keyword",
-            Condition::matches("tenant", "a".to_owned()),
-            &[1, 2],
-        )
-        .await;
-        expect(
-            "keyword of none",
-            Condition::matches("tenant", "z".to_owned()),
-            &[],
-        )
-        .await;
+        expect("keyword", Condition::matches("tenant", "a".to_owned()), &[1, 2]).await;
+        expect("keyword of none", Condition::matches("tenant", "z".to_owned()), &[]).await;
         expect("integer", Condition::matches("n", 2), &[2]).await;
         expect("boolean", Condition::matches("ok", true), &[1]).await;
-        expect(
-            "element",
-            Condition::matches("tags", "x".to_owned()),
-            &[1, 4],
-        )
-        .await;
-        expect(
-            "nested key",
-            Condition::matches("deep.er", "yes".to_owned()),
-            &[2],
-        )
-        .await;
+        expect("element", Condition::matches("tags", "x".to_owned()), &[1, 4]).await;
+        expect("nested key", Condition::matches("deep.er", "yes".to_owned()), &[2]).await;
         expect(
             "each element's key",
             Condition::matches("list[].k", "q".to_owned()),
@@ -110,12 +72,7 @@ async fn a_match_finds_words_numbers_flags_and_elements_of_arrays() {
         )
         .await;
         let words = vec!["b".to_owned(), "c".to_owned()];
-        expect(
-            "keywords",
-            Condition::matches("tenant", words.clone()),
-            &[3, 4, 5],
-        )
-        .await;
+        expect("keywords", Condition::matches("tenant", words.clone()), &[3, 4, 5]).await;
         expect("integers", Condition::matches("n", vec![1, 3]), &[1, 3]).await;
         let except = MatchValue::ExceptKeywords(words.into());
         expect("except keywords", matching("tenant", except), &[1, 2]).await;
@@ -136,18 +93,8 @@ async fn a_range_compares_integers_and_doubles() {
             ("lt", "n", bounds(None, None, Some(2.0), None), &[1]),
             ("lte", "n", bounds(None, None, None, Some(2.0)), &[1, 2]),
             ("both", "n", bounds(Some(1.0), None, Some(3.0), None), &[2]),
-            (
-                "double",
-                "x",
-                bounds(Some(2.4), None, Some(2.6), None),
-                &[3],
-            ),
-            (
-                "no number",
-                "tenant",
-                bounds(Some(0.0), None, None, None),
-                &[],
-            ),
+            ("double", "x", bounds(Some(2.4), None, Some(2.6), None), &[3]),
+            ("no number", "tenant", bounds(Some(0.0), None, None, None), &[]),
         ];
         for (what, key, bounds, ids) in cases {
             expect(&ground, what, range(key, bounds), ids).await;
@@ -164,12 +111,7 @@ async fn absence_null_and_counts_can_be_asked_for() {
             expect(&ground, what, Filter::must([condition]), ids).await;
         };
         expect("empty", Condition::is_empty("tags"), &[2, 5]).await;
-        expect(
-            "empty when null",
-            Condition::is_empty("none"),
-            &[1, 2, 3, 4, 5],
-        )
-        .await;
+        expect("empty when null", Condition::is_empty("none"), &[1, 2, 3, 4, 5]).await;
         expect("null", Condition::is_null("none"), &[3]).await;
         let count = ValuesCount {
             gte: Some(2),

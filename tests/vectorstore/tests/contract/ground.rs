@@ -7,9 +7,8 @@ use qdrant_client::{
     Payload, Qdrant,
     qdrant::{
         CreateCollectionBuilder, CreateFieldIndexCollectionBuilder, Distance, FieldType, Filter,
-        KeywordIndexParamsBuilder, NamedVectors, PointId, PointStruct, RetrievedPoint,
-        ScrollPointsBuilder, UpdateMode, UpdateStatus, UpsertPoints, Value, VectorParamsBuilder,
-        VectorsConfigBuilder, value::Kind,
+        KeywordIndexParamsBuilder, NamedVectors, PointId, PointStruct, RetrievedPoint, ScrollPointsBuilder, UpdateMode,
+        UpdateStatus, UpsertPoints, Value, VectorParamsBuilder, VectorsConfigBuilder, value::Kind,
     },
 };
 use serde_json::json;
@@ -44,16 +43,11 @@ impl Drop for Directory {
 }
 
 pub fn client(url: &str, api_key: Option<String>) -> Qdrant {
-    let client = Qdrant::from_url(url)
-        .skip_compatibility_check()
-        .timeout(DEADLINE);
+    let client = Qdrant::from_url(url).skip_compatibility_check().timeout(DEADLINE);
     client.api_key(api_key).build().unwrap()
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a test has no command line of its own"
-)]
+#[expect(clippy::disallowed_methods, reason = "a test has no command line of its own")]
 pub fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
@@ -78,11 +72,7 @@ where
     };
     ground.create().await;
     let outcome = tokio::spawn(case(ground.clone())).await;
-    ground
-        .client
-        .delete_collection(&ground.collection)
-        .await
-        .unwrap();
+    ground.client.delete_collection(&ground.collection).await.unwrap();
     if let Some(server) = server {
         server.stop().await.unwrap();
     }
@@ -114,8 +104,7 @@ impl Ground {
         let create = CreateCollectionBuilder::new(&self.collection).vectors_config(vectors);
         self.client.create_collection(create).await.unwrap();
         let tenants = KeywordIndexParamsBuilder::default().is_tenant(true);
-        let index =
-            CreateFieldIndexCollectionBuilder::new(&self.collection, "tenant", FieldType::Keyword);
+        let index = CreateFieldIndexCollectionBuilder::new(&self.collection, "tenant", FieldType::Keyword);
         let index = index.field_index_params(tenants).wait(true);
         self.client.create_field_index(index).await.unwrap();
     }
@@ -163,11 +152,7 @@ impl Ground {
     /// Returns the numbers of the points that a filter matches, in order.
     pub async fn numbers(&self, filter: Filter) -> Vec<u64> {
         use qdrant_client::qdrant::point_id::PointIdOptions;
-        let ids = self
-            .all(filter)
-            .await
-            .into_iter()
-            .map(|point| point.id.unwrap());
+        let ids = self.all(filter).await.into_iter().map(|point| point.id.unwrap());
         ids.map(|id| match id.point_id_options {
             Some(PointIdOptions::Num(number)) => number,
             other => panic!("not a number: {other:?}"),

@@ -7,12 +7,7 @@ use uuid::Uuid;
 use crate::ground::{memory, on_collection, point, stamp_of};
 
 /// The guard of one point: it may be overwritten by its own tenant, by something newer.
-pub fn older_than(
-    id: impl Into<PointId>,
-    tenant: &str,
-    generation: i64,
-    version: i64,
-) -> Condition {
+pub fn older_than(id: impl Into<PointId>, tenant: &str, generation: i64, version: i64) -> Condition {
     let below = |key: &str, bound: i64| {
         let range = Range {
             lt: Some(bound as f64),
@@ -74,9 +69,7 @@ async fn another_tenants_point_is_never_overwritten() {
 async fn a_point_that_does_not_exist_is_inserted_whatever_the_guard() {
     on_collection(|ground| async move {
         let nothing = Filter::must([Condition::matches("tenant", "nobody".to_owned())]);
-        ground
-            .put_guarded(vec![memory(1, "a", 1, 1)], nothing)
-            .await;
+        ground.put_guarded(vec![memory(1, "a", 1, 1)], nothing).await;
         assert_eq!(ground.only_stamp().await, (1, 1));
     })
     .await;
@@ -98,9 +91,7 @@ async fn the_guard_is_judged_on_the_state_before_the_batch_and_the_last_of_an_id
 #[tokio::test]
 async fn one_batch_inserts_updates_and_refuses_point_by_point() {
     on_collection(|ground| async move {
-        let ids: Vec<PointId> = (1..=4_u128)
-            .map(|n| Uuid::from_u128(n).to_string().into())
-            .collect();
+        let ids: Vec<PointId> = (1..=4_u128).map(|n| Uuid::from_u128(n).to_string().into()).collect();
         let id = |n: usize| ids[n].clone();
         let before = [
             memory(id(0), "a", 1, 5),
@@ -110,17 +101,9 @@ async fn one_batch_inserts_updates_and_refuses_point_by_point() {
         ground.put(before.to_vec()).await;
         let batch = [(0, 1, 6), (1, 1, 4), (2, 2, 9), (3, 1, 1)];
         let points = batch.map(|(n, generation, version)| memory(id(n), "a", generation, version));
-        let guards =
-            batch.map(|(n, generation, version)| older_than(id(n), "a", generation, version));
-        ground
-            .put_guarded(points.to_vec(), Filter::should(guards))
-            .await;
-        let stamps: Vec<_> = ground
-            .all(Filter::default())
-            .await
-            .iter()
-            .map(stamp_of)
-            .collect();
+        let guards = batch.map(|(n, generation, version)| older_than(id(n), "a", generation, version));
+        ground.put_guarded(points.to_vec(), Filter::should(guards)).await;
+        let stamps: Vec<_> = ground.all(Filter::default()).await.iter().map(stamp_of).collect();
         assert_eq!(stamps, [(1, 6), (1, 5), (1, 1), (1, 1)]);
     })
     .await;
@@ -135,9 +118,7 @@ async fn an_upsert_replaces_the_whole_point() {
         let mut bare = memory(1, "a", 1, 2);
         bare.vectors = None;
         ground.put(vec![bare]).await;
-        let points = ground
-            .all(Filter::must_not([Condition::has_vector("content")]))
-            .await;
+        let points = ground.all(Filter::must_not([Condition::has_vector("content")])).await;
         assert_eq!(points.len(), 1);
         assert!(!points[0].payload.contains_key("old"));
     })

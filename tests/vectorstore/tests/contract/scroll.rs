@@ -1,8 +1,7 @@
 //! Listing points in the order of their ids.
 
 use qdrant_client::qdrant::{
-    Condition, CountPointsBuilder, Filter, GetPointsBuilder, PointId, ScrollPointsBuilder,
-    point_id::PointIdOptions,
+    Condition, CountPointsBuilder, Filter, GetPointsBuilder, PointId, ScrollPointsBuilder, point_id::PointIdOptions,
 };
 use uuid::Uuid;
 
@@ -21,12 +20,7 @@ async fn walk(ground: &Ground, filter: Filter, page: u32) -> Vec<String> {
         }
         let answer = ground.client.scroll(scroll).await.unwrap();
         assert!(answer.result.len() <= page as usize);
-        seen.extend(
-            answer
-                .result
-                .into_iter()
-                .map(|point| text(&point.id.unwrap())),
-        );
+        seen.extend(answer.result.into_iter().map(|point| text(&point.id.unwrap())));
         offset = answer.next_page_offset;
         if offset.is_none() {
             return seen;
@@ -55,11 +49,7 @@ async fn uuids_come_in_the_order_of_their_bytes_page_by_page() {
         ids.sort_unstable();
         let expected: Vec<_> = ids.iter().map(Uuid::to_string).collect();
         for page in [1, 10, 19, 57, 100] {
-            assert_eq!(
-                walk(&ground, Filter::default(), page).await,
-                expected,
-                "{page}"
-            );
+            assert_eq!(walk(&ground, Filter::default(), page).await, expected, "{page}");
         }
         let mut expected: Vec<_> = of_a.iter().map(Uuid::to_string).collect();
         expected.sort_unstable();
@@ -88,16 +78,11 @@ async fn numbers_come_before_uuids() {
 #[tokio::test]
 async fn an_offset_is_the_first_point_of_its_page_whether_it_exists_or_not() {
     on_collection(|ground| async move {
-        ground
-            .put([1, 3, 5].map(|id| memory(id, "a", 1, 1)).to_vec())
-            .await;
+        ground.put([1, 3, 5].map(|id| memory(id, "a", 1, 1)).to_vec()).await;
         for (offset, expected) in [(3, &["3", "5"][..]), (2, &["3", "5"]), (6, &[])] {
             let scroll = ScrollPointsBuilder::new(&ground.collection).offset(offset);
             let page = ground.client.scroll(scroll).await.unwrap().result;
-            let ids: Vec<_> = page
-                .iter()
-                .map(|point| text(point.id.as_ref().unwrap()))
-                .collect();
+            let ids: Vec<_> = page.iter().map(|point| text(point.id.as_ref().unwrap())).collect();
             assert_eq!(ids, expected, "{offset}");
         }
     })
@@ -110,17 +95,8 @@ async fn counting_is_exact() {
         let points = (0..1234).map(|id| memory(id, if id < 34 { "a" } else { "b" }, 1, 1));
         ground.put(points.collect()).await;
         let count = async |filter| {
-            let count = CountPointsBuilder::new(&ground.collection)
-                .exact(true)
-                .filter(filter);
-            ground
-                .client
-                .count(count)
-                .await
-                .unwrap()
-                .result
-                .unwrap()
-                .count
+            let count = CountPointsBuilder::new(&ground.collection).exact(true).filter(filter);
+            ground.client.count(count).await.unwrap().result.unwrap().count
         };
         assert_eq!(count(Filter::default()).await, 1234);
         let of_a = Filter::must([Condition::matches("tenant", "a".to_owned())]);
@@ -132,9 +108,7 @@ async fn counting_is_exact() {
 #[tokio::test]
 async fn points_are_read_by_id_and_unknown_ids_are_left_out() {
     on_collection(|ground| async move {
-        ground
-            .put([1, 2].map(|id| memory(id, "a", 1, 1)).to_vec())
-            .await;
+        ground.put([1, 2].map(|id| memory(id, "a", 1, 1)).to_vec()).await;
         let ids: Vec<PointId> = vec![2.into(), 7.into()];
         let get = GetPointsBuilder::new(&ground.collection, ids)
             .with_payload(true)

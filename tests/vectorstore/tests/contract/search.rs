@@ -1,8 +1,8 @@
 //! Searches by vector.
 
 use qdrant_client::qdrant::{
-    Condition, Filter, PointStruct, QueryBatchPointsBuilder, QueryPoints, QueryPointsBuilder,
-    Range, ScoredPoint, point_id::PointIdOptions,
+    Condition, Filter, PointStruct, QueryBatchPointsBuilder, QueryPoints, QueryPointsBuilder, Range, ScoredPoint,
+    point_id::PointIdOptions,
 };
 use serde_json::json;
 
@@ -49,10 +49,7 @@ async fn the_nearest_come_first_with_their_cosine_as_score() {
         assert_eq!(ids(&hits), [0, 1, 2]);
         assert!((hits[0].score - 1.0).abs() < 1e-5);
         assert!((hits[1].score - 0.5_f32.sqrt()).abs() < 1e-5);
-        assert!(
-            hits.iter()
-                .all(|hit| hit.payload.is_empty() && hit.vectors.is_none())
-        );
+        assert!(hits.iter().all(|hit| hit.payload.is_empty() && hit.vectors.is_none()));
     })
     .await;
 }
@@ -61,15 +58,10 @@ async fn the_nearest_come_first_with_their_cosine_as_score() {
 async fn a_filter_an_offset_a_threshold_and_the_default_limit_are_obeyed() {
     on_collection(|ground| async move {
         ground.put(fan()).await;
-        ground
-            .put(vec![point(10, [1.0, 10.0, 0.0, 0.0], json!({}))])
-            .await;
+        ground.put(vec![point(10, [1.0, 10.0, 0.0, 0.0], json!({}))]).await;
         let of_b = near(&ground).filter(Filter::must([tenant("b")]));
         assert_eq!(ids(&search(&ground, of_b.clone()).await), [1, 3, 5, 7, 9]);
-        assert_eq!(
-            ids(&search(&ground, of_b.clone().limit(2).offset(1)).await),
-            [3, 5]
-        );
+        assert_eq!(ids(&search(&ground, of_b.clone().limit(2).offset(1)).await), [3, 5]);
         let close = near(&ground).score_threshold(0.4);
         assert_eq!(ids(&search(&ground, close).await), [0, 1, 2]);
         assert_eq!(search(&ground, near(&ground)).await.len(), 10);
@@ -78,10 +70,7 @@ async fn a_filter_an_offset_a_threshold_and_the_default_limit_are_obeyed() {
             ..Default::default()
         };
         let floor = Filter::must([tenant("a"), Condition::range("generation", floor)]);
-        assert_eq!(
-            ids(&search(&ground, near(&ground).filter(floor)).await),
-            [6, 8]
-        );
+        assert_eq!(ids(&search(&ground, near(&ground).filter(floor)).await), [6, 8]);
     })
     .await;
 }
@@ -90,21 +79,12 @@ async fn a_filter_an_offset_a_threshold_and_the_default_limit_are_obeyed() {
 async fn payload_and_vectors_come_when_asked_for_and_cosine_vectors_are_normalised() {
     on_collection(|ground| async move {
         ground
-            .put(vec![point(
-                1,
-                [3.0, 4.0, 0.0, 0.0],
-                json!({"k": "v", "other": 1}),
-            )])
+            .put(vec![point(1, [3.0, 4.0, 0.0, 0.0], json!({"k": "v", "other": 1}))])
             .await;
         let full = near(&ground).with_payload(true).with_vectors(true);
         let hits = search(&ground, full).await;
         assert_eq!(hits[0].payload.len(), 2);
-        let vector = hits[0]
-            .vectors
-            .as_ref()
-            .unwrap()
-            .get_vector_by_name(VECTOR)
-            .unwrap();
+        let vector = hits[0].vectors.as_ref().unwrap().get_vector_by_name(VECTOR).unwrap();
         let qdrant_client::qdrant::vector_output::Vector::Dense(dense) = vector else {
             panic!("not dense")
         };
@@ -116,10 +96,7 @@ async fn payload_and_vectors_come_when_asked_for_and_cosine_vectors_are_normalis
                 .zip(expected)
                 .all(|(is, should)| (is - should).abs() < 1e-5)
         );
-        let part =
-            near(&ground).with_payload(qdrant_client::qdrant::PayloadIncludeSelector::new(vec![
-                "k".to_owned(),
-            ]));
+        let part = near(&ground).with_payload(qdrant_client::qdrant::PayloadIncludeSelector::new(vec!["k".to_owned()]));
         let hits = search(&ground, part).await;
         assert_eq!(hits[0].payload.keys().collect::<Vec<_>>(), ["k"]);
     })
@@ -129,9 +106,7 @@ async fn payload_and_vectors_come_when_asked_for_and_cosine_vectors_are_normalis
 #[tokio::test]
 async fn markers_without_a_vector_are_never_found_by_a_search() {
     on_collection(|ground| async move {
-        ground
-            .put(vec![marker(1, "a", 1, 1), marker(2, "a", 1, 1)])
-            .await;
+        ground.put(vec![marker(1, "a", 1, 1), marker(2, "a", 1, 1)]).await;
         ground
             .put(vec![point(3, [1.0, 0.0, 0.0, 0.0], json!({"tenant": "a"}))])
             .await;

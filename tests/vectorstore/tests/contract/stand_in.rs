@@ -9,7 +9,7 @@ use std::{
 
 use aeterna_vectorstore::Server;
 use qdrant_client::qdrant::{
-    Condition, CountPointsBuilder, FacetCountsBuilder, Filter, GeoPoint, GeoRadius,
+    Condition, CountPointsBuilder, DeletePointsBuilder, FacetCountsBuilder, Filter, GeoPoint, GeoRadius, PointId,
 };
 use tokio::time::timeout;
 use tonic::Code;
@@ -40,11 +40,7 @@ async fn an_unsupported_call_or_filter_is_refused_by_name() {
             Filter::must_not([Condition::nested("list", Filter::default())]),
         ] {
             let count = CountPointsBuilder::new(&ground.collection).filter(filter);
-            refused(
-                ground.client.count(count).await,
-                Code::Unimplemented,
-                "filtering",
-            );
+            refused(ground.client.count(count).await, Code::Unimplemented, "filtering");
         }
     })
     .await;
@@ -57,22 +53,11 @@ async fn without_the_right_key_only_the_health_check_is_answered() {
     let server = server.start().await.unwrap();
     for key in [None, Some("wrong"), Some("right but longer")] {
         let client = client(&server.url(), key.map(str::to_owned));
-        refused(
-            client.list_collections().await,
-            Code::Unauthenticated,
-            "API key",
-        );
+        refused(client.list_collections().await, Code::Unauthenticated, "API key");
         assert_eq!(client.health_check().await.unwrap().version, "1.19.0");
     }
     let client = client(&server.url(), Some("right".to_owned()));
-    assert!(
-        client
-            .list_collections()
-            .await
-            .unwrap()
-            .collections
-            .is_empty()
-    );
+    assert!(client.list_collections().await.unwrap().collections.is_empty());
     server.stop().await.unwrap();
 }
 
@@ -122,10 +107,7 @@ async fn connect(address: SocketAddr) -> Ground {
 #[tokio::test]
 async fn every_acknowledged_write_is_there_after_a_kill() {
     let directory = Directory::new();
-    let address = TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap();
+    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let mut process = Process::start(&directory.0, address);
     let ground = connect(address).await;
     ground.create().await;
@@ -155,14 +137,46 @@ async fn every_acknowledged_write_is_there_after_a_kill() {
     let of_a = Filter::must([Condition::matches("tenant", "a".to_owned())]);
     let found = ground.numbers(of_a.clone()).await;
     // The one write that was under way may have been applied or not.
-    assert!(
-        found.starts_with(&(1..=count).collect::<Vec<_>>()),
-        "{count} {found:?}"
-    );
+    assert!(found.starts_with(&(1..=count).collect::<Vec<_>>()), "{count} {found:?}");
     assert!(found.len() as u64 <= count + 1);
 
     // The directory is as good as before: a second kill changes nothing.
     process.kill();
     let _process = Process::start(&directory.0, address);
     assert_eq!(connect(address).await.numbers(of_a).await, found);
+}
+
+#[tokio::test]
+async fn deletions_indexes_and_vectors_survive_a_restart_and_a_dropped_collection_stays_dropped() {
+    on_stand_in(async |ground, server, directory| {
+        ground.put([1, 2, 3].map(|id| memory(id, "a", 1, 1)).to_vec()).await;
+        let gone = DeletePointsBuilder::new(&ground.collection)
+            .points([PointId::from(2)])
+            .wait(true);
+        ground.client.delete_points(gone).await.unwrap();
+        let other = Ground {
+            collection: "other".to_owned(),
+            ..ground.clone()
+        };
+        other.create().await;
+        other.put(vec![memory(7, "a", 1, 1)]).await;
+        other.client.delete_collection("other").await.unwrap();
+        let before = ground.all(Filter::default()).await;
+        server.stop().await.unwrap();
+
+        let server = Server::open(&directory).unwrap().start().await.unwrap();
+        let ground = Ground::of(&server);
+        assert_eq!(ground.all(Filter::default()).await, before);
+        let info = ground.client.collection_info(&ground.collection).await.unwrap();
+        assert_eq!(info.result.unwrap().payload_schema["tenant"].points, Some(2));
+        let other = Ground {
+            collection: "other".to_owned(),
+            ..ground.clone()
+        };
+        assert!(!ground.client.collection_exists("other").await.unwrap());
+        other.create().await;
+        assert!(other.numbers(Filter::default()).await.is_empty());
+        server.stop().await.unwrap();
+    })
+    .await;
 }
