@@ -41,6 +41,16 @@ pub enum LostReply {
 #[derive(Debug, Clone, Default)]
 pub struct Faults {
     rules: Arc<Mutex<Vec<Rule>>>,
+    running: Arc<watch::Sender<usize>>,
+}
+
+/// Counts a call as running until it is dropped.
+pub(crate) struct Running(Arc<watch::Sender<usize>>);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.send_modify(|running| *running = running.saturating_sub(1));
+    }
 }
 
 /// Keeps calls from being applied until it is released or dropped.
@@ -105,6 +115,23 @@ impl Faults {
     /// Makes every call wait before it is applied, until [`Faults::clear`].
     pub fn stall(&self, target: impl Into<Target>, delay: Duration) {
         self.add(target.into(), Effect::Stall(delay), None);
+    }
+
+    /// Makes the next call wait before it is applied.
+    pub fn stall_next(&self, target: impl Into<Target>, delay: Duration) {
+        self.add(target.into(), Effect::Stall(delay), Some(1));
+    }
+
+    /// Waits until no call is running, those included whose clients have given up; the caller sets the deadline.
+    pub async fn until_quiet(&self) {
+        // The sender is ours: the channel cannot close.
+        _ = self.running.subscribe().wait_for(|running| *running == 0).await;
+    }
+
+    /// Counts a call as running.
+    pub(crate) fn enter(&self) -> Running {
+        self.running.send_modify(|running| *running += 1);
+        Running(Arc::clone(&self.running))
     }
 
     /// Refuses the next call without applying it.

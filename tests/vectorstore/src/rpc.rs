@@ -160,7 +160,9 @@ impl Backend {
     {
         let stop = self.stop.clone();
         let stopped = || Status::unavailable("the server is stopping");
+        let running = self.faults.enter();
         let task = tokio::spawn(async move {
+            let _running = running;
             let before = self.faults.before(op, message.collection());
             let lost = tokio::select! {
                 lost = before => lost?,

@@ -147,6 +147,20 @@ async fn every_acknowledged_write_is_there_after_a_kill() {
 }
 
 #[tokio::test]
+async fn a_termination_signal_ends_the_process_cleanly_under_an_open_connection() {
+    let directory = Directory::new();
+    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let mut process = Process::start(&directory.0, address);
+    let ground = connect(address).await;
+    ground.create().await;
+    let pid = process.0.id().to_string();
+    assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+    let ended = tokio::task::spawn_blocking(move || process.0.wait().unwrap());
+    assert!(timeout(DEADLINE, ended).await.unwrap().unwrap().success());
+    assert!(ground.client.health_check().await.is_err());
+}
+
+#[tokio::test]
 async fn deletions_indexes_and_vectors_survive_a_restart_and_a_dropped_collection_stays_dropped() {
     on_stand_in(async |ground, server, directory| {
         ground.put([1, 2, 3].map(|id| memory(id, "a", 1, 1)).to_vec()).await;
