@@ -1,0 +1,7 @@
+//! The numbered attacks on the move protocol. A file a group; the names carry the numbers of `docs/move-protocol.md`.
+
+mod cutover;
+mod intents;
+mod late_requests;
+mod tenants;
+mod truth;
