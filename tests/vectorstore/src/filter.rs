@@ -1,6 +1,6 @@
 //! Filters, compiled once a request and judged on points in memory.
 //!
-//! A filter that this server does not know is refused while it is compiled ([`CallError::Unsupported`]), never
+//! A filter that this server does not know is refused while it is compiled (`CallError::Unsupported`), never
 //! ignored: a filter that matches too much would delete or show what it must not.
 //!
 //! The guard of a batch is an OR over one clause an id. [`Should`] files such clauses under their id, so that
