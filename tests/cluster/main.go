@@ -10,6 +10,8 @@ import (
 )
 
 func main() {
+	// Where Debian keeps ip, nft and iptables; a plain user's path lacks it.
+	_ = os.Setenv("PATH", os.Getenv("PATH")+":/usr/sbin:/sbin")
 	components.Run(os.Args) // does not return when the name or the first argument is a component's
 	os.Exit(command.Main(os.Args[1:]))
 }

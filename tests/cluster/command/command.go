@@ -119,7 +119,7 @@ func supervise(args []string) error {
 	}
 	err = node.Run(record, func(format string, args ...any) { fmt.Printf(format+"\n", args...) })
 	if err != nil {
-		fmt.Println("failed:", err)
+		fmt.Println(node.FailurePrefix + err.Error())
 	}
 	return err
 }

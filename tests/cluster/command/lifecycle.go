@@ -1,6 +1,7 @@
 package command
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"net/netip"
@@ -81,6 +82,11 @@ func start(record place.Record) error {
 		os.Exit(130)
 	}()
 	started, err := keeper.Start(record, say)
+	// Between the choice of a free port and its use another program may take it.
+	for attempt := 1; record.Kind == place.APIServer && errors.Is(err, keeper.ErrNotUp) && attempt < 3; attempt++ {
+		say(err.Error() + ": trying again with other ports")
+		started, err = keeper.Start(record, say)
+	}
 	if err != nil {
 		return err
 	}

@@ -6,11 +6,13 @@ package keeper
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
 	"os/signal"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"syscall"
@@ -33,6 +35,9 @@ func Run(record place.Record, progress io.Writer) (err error) {
 	stop := make(chan os.Signal, 4)
 	signal.Notify(stop, syscall.SIGTERM, syscall.SIGINT)
 	defer func() {
+		if err != nil {
+			err = keepLogs(record, err)
+		}
 		if swept := Sweep(record); err == nil {
 			err = swept
 		}
@@ -69,15 +74,18 @@ func Run(record place.Record, progress io.Writer) (err error) {
 	if err := record.Save(); err != nil {
 		return err
 	}
-	ended := make(chan error, 1)
+	ended := make(chan error, 1) // receives the reason
 	abandoned := make(chan struct{})
 	go func() {
-		follow(lines, progress, abandoned)
-		ended <- supervisor.Wait()
+		reason := follow(lines, progress, abandoned)
+		if err := supervisor.Wait(); reason == nil {
+			reason = fmt.Errorf("the supervisor ended: %v", err)
+		}
+		ended <- reason
 	}()
 	select {
 	case err := <-ended:
-		return fmt.Errorf("the cluster ended: %v", err)
+		return err
 	case <-stop:
 	case <-owner:
 	case <-abandoned:
@@ -93,11 +101,15 @@ func Run(record place.Record, progress io.Writer) (err error) {
 }
 
 // follow passes on what the supervisor reports. Who starts a cluster reads along until it is ready;
-// if that process is gone before, nobody wants the cluster.
-func follow(lines io.Reader, progress io.Writer, abandoned chan<- struct{}) {
+// if that process is gone before, nobody wants the cluster. It returns the failure reported, if any.
+func follow(lines io.Reader, progress io.Writer, abandoned chan<- struct{}) (failure error) {
 	ready := false
 	for scanner := bufio.NewScanner(lines); scanner.Scan(); {
 		line := scanner.Text()
+		if reason, failed := strings.CutPrefix(line, node.FailurePrefix); failed {
+			failure = errors.New(reason)
+			continue
+		}
 		if _, err := fmt.Fprintln(progress, line); err != nil && !ready {
 			close(abandoned)
 			break
@@ -110,6 +122,17 @@ func follow(lines io.Reader, progress io.Writer, abandoned chan<- struct{}) {
 		}
 	}
 	_, _ = io.Copy(io.Discard, lines)
+	return failure
+}
+
+// keepLogs saves the logs of a cluster that broke from being removed with it.
+func keepLogs(record place.Record, broke error) error {
+	logs := filepath.Join(os.TempDir(), "aeterna-"+record.Name+"-logs")
+	_ = os.RemoveAll(logs)
+	if err := os.CopyFS(logs, os.DirFS(record.Path("logs"))); err != nil {
+		return broke // it broke before there were any
+	}
+	return fmt.Errorf("%w (logs are kept in %s)", broke, logs)
 }
 
 // startSupervisor starts this binary again inside of the namespaces of the cluster.

@@ -20,6 +20,9 @@ import (
 // ErrTaken is returned for a name that a running cluster has.
 var ErrTaken = errors.New("name is taken")
 
+// ErrNotUp is returned for a cluster that was started and broke.
+var ErrNotUp = errors.New("the cluster did not come up")
+
 // longestDir leaves room for the sockets below the directory: a socket's path ends at 108 bytes.
 const longestDir = 80
 
@@ -52,8 +55,8 @@ func Start(record place.Record, progress func(line string)) (place.Record, error
 		switch line := scanner.Text(); {
 		case line == node.ReadyLine:
 			return place.Load(record.Dir)
-		case strings.HasPrefix(line, failure):
-			err = errors.New(strings.TrimPrefix(line, failure))
+		case strings.HasPrefix(line, node.FailurePrefix):
+			err = errors.New(strings.TrimPrefix(line, node.FailurePrefix))
 		default:
 			progress(line)
 		}
@@ -61,11 +64,8 @@ func Start(record place.Record, progress func(line string)) (place.Record, error
 	if err == nil {
 		err = errors.New("the keeper ended without a word")
 	}
-	return record, fmt.Errorf("cluster %s did not come up: %w", record.Name, err)
+	return record, fmt.Errorf("%w: %w", ErrNotUp, err)
 }
-
-// failure opens the line that says why a cluster did not come up.
-const failure = "failed: "
 
 // claim writes the record and starts the keeper, whose progress it returns.
 func claim(record *place.Record) (*os.File, error) {
@@ -163,7 +163,7 @@ func Main() error {
 	syscall.CloseOnExec(3)
 	err := Run(record, progress)
 	if err != nil {
-		fmt.Fprintf(progress, "%s%v\n", failure, err)
+		fmt.Fprintf(progress, "%s%v\n", node.FailurePrefix, err)
 	}
 	return err
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"os/exec"
 )
 
 // prepareNetwork gives the node its address inside of the network namespace that this process runs
@@ -15,6 +16,10 @@ func (n *node) prepareNetwork() error {
 	}
 	// Nobody answers there: it is the next address, so that it lies in the node's network.
 	gateway := prefix.Addr().Next().String()
+	ip, err := exec.LookPath("ip")
+	if err != nil {
+		return err
+	}
 	for _, args := range [][]string{
 		{"link", "set", "lo", "up"},
 		{"link", "add", "node0", "type", "bridge"},
@@ -26,7 +31,7 @@ func (n *node) prepareNetwork() error {
 		{"link", "set", "node0", "up"},
 		{"route", "add", "default", "via", gateway, "dev", "node0"},
 	} {
-		if err := n.supervisor.Run("network", "/sbin/ip", args...); err != nil {
+		if err := n.supervisor.Run("network", ip, args...); err != nil {
 			return err
 		}
 	}

@@ -10,7 +10,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"os/exec"
 	"time"
 )
 
@@ -116,8 +115,6 @@ func (n *node) waitDNS(limit time.Duration) error {
 	}
 	return nil
 }
-
-func lookCtr() (string, error) { return exec.LookPath("ctr") }
 
 // until repeats a probe until it succeeds; after the limit it returns the probe's last error.
 func until(limit time.Duration, probe func() error) error {

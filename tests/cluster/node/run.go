@@ -1,8 +1,10 @@
 package node
 
 import (
+	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"runtime"
@@ -17,6 +19,9 @@ import (
 
 // ReadyLine is what Run reports last, once the cluster can be used.
 const ReadyLine = "ready"
+
+// FailurePrefix opens the line that says why a cluster broke.
+const FailurePrefix = "failed: "
 
 // Run brings up the cluster of a record, reports each step, and stays until it is told to end by
 // SIGTERM or a program that cannot be started again ends.
@@ -46,9 +51,8 @@ func Run(record place.Record, report func(format string, args ...any)) error {
 			}
 			report(ReadyLine)
 		case exit := <-n.supervisor.Exits:
-			log := n.supervisor.Log(exit.Program.Name)
 			if !n.hasNode() || exit.Program.Name == "etcd" {
-				return fmt.Errorf("%s ended (status %d): see %s", exit.Program.Name, exit.Status.ExitStatus(), log)
+				return fmt.Errorf("%[1]s ended (status %[2]d): see %[1]s.log", exit.Program.Name, exit.Status.ExitStatus())
 			}
 			// As an init system would; a second later, so that what always fails does not spin.
 			time.AfterFunc(time.Second, func() { starts <- start{exit.Program, make(chan error, 1)} })
@@ -107,7 +111,7 @@ func (n *node) bringUp(starts chan<- start) error {
 		return err
 	}
 	if err := api.waitReady(time.Minute); err != nil {
-		return fmt.Errorf("%w: see %s", err, n.supervisor.Log("kube-apiserver"))
+		return fmt.Errorf("%w: see kube-apiserver.log", err)
 	}
 	n.report("kube-apiserver serves")
 	if n.hasNode() {
@@ -122,7 +126,7 @@ func (n *node) bringUp(starts chan<- start) error {
 			return err
 		}
 		if err := api.waitDefaultAccount(time.Minute); err != nil {
-			return fmt.Errorf("%w: see %s", err, n.supervisor.Log("kube-controller-manager"))
+			return fmt.Errorf("%w: see kube-controller-manager.log", err)
 		}
 		n.report("kube-controller-manager works")
 	}
@@ -139,14 +143,14 @@ func (n *node) finishNode(api *api, launch func(...supervise.Program) error) err
 		return err
 	}
 	if err := api.waitNode(n.nodeName(), time.Minute); err != nil {
-		return fmt.Errorf("%w: see %s", err, n.supervisor.Log("kubelet"))
+		return fmt.Errorf("%w: see kubelet.log", err)
 	}
 	n.report("node is Ready")
 	if err := n.waitDNS(30 * time.Second); err != nil {
-		return fmt.Errorf("%w: see %s", err, n.supervisor.Log("coredns"))
+		return fmt.Errorf("%w: see coredns.log", err)
 	}
 	if err := api.waitDefaultAccount(time.Minute); err != nil {
-		return fmt.Errorf("%w: see %s", err, n.supervisor.Log("kube-controller-manager"))
+		return fmt.Errorf("%w: see kube-controller-manager.log", err)
 	}
 	n.report("CoreDNS serves")
 	if n.Metrics {
@@ -166,9 +170,9 @@ func (n *node) loadPause() error {
 	defer os.Remove(tar)
 	socket := n.Path("containerd.sock")
 	if err := until(20*time.Second, func() error { _, err := os.Stat(socket); return err }); err != nil {
-		return fmt.Errorf("containerd does not listen: see %s", n.supervisor.Log("containerd"))
+		return errors.New("containerd does not listen: see containerd.log")
 	}
-	ctr, err := lookCtr()
+	ctr, err := exec.LookPath("ctr")
 	if err != nil {
 		return err
 	}

@@ -72,9 +72,6 @@ func New(logs string) (*Supervisor, error) {
 	return s, nil
 }
 
-// Log is the path of a program's output.
-func (s *Supervisor) Log(name string) string { return filepath.Join(s.logs, name+".log") }
-
 // Start runs a program that is meant to go on. Call it from the main goroutine, locked to its
 // thread: the children die with the thread that started them.
 func (s *Supervisor) Start(program Program) error {
@@ -90,13 +87,13 @@ func (s *Supervisor) Run(name, path string, args ...string) error {
 	}
 	<-c.ended
 	if c.status.ExitStatus() != 0 {
-		return fmt.Errorf("%s %v failed (status %d): see %s", path, args, c.status.ExitStatus(), s.Log(name))
+		return fmt.Errorf("%s %v failed (status %d): see %s.log", path, args, c.status.ExitStatus(), name)
 	}
 	return nil
 }
 
 func (s *Supervisor) start(program Program, once bool) (*child, error) {
-	log, err := os.OpenFile(s.Log(program.Name), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644)
+	log, err := os.OpenFile(filepath.Join(s.logs, program.Name+".log"), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644)
 	if err != nil {
 		return nil, fmt.Errorf("open the log of %s: %w", program.Name, err)
 	}
