@@ -68,6 +68,9 @@ func startFlags(command string) (*flag.FlagSet, *place.Record) {
 
 // start brings a cluster up and prints the path of its kubeconfig, which is all of standard output.
 func start(record place.Record) error {
+	if record.OwnerPID != 0 && place.Identify(record.OwnerPID).PID == 0 {
+		return fmt.Errorf("--owner-pid: process %d does not run", record.OwnerPID)
+	}
 	began := time.Now()
 	say := func(line string) { fmt.Fprintf(os.Stderr, "%5.1fs  %s\n", time.Since(began).Seconds(), line) }
 	interrupted := make(chan os.Signal, 1)

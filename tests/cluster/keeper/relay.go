@@ -28,7 +28,7 @@ func newRelays(namespace string) *relays { return &relays{netns: namespace} }
 func (r *relays) open(listen, to string) (string, error) {
 	listener, err := net.Listen("tcp4", listen)
 	if err != nil {
-		return "", fmt.Errorf("listen on %s: %w (choose another --port, or 0 for a free one)", listen, err)
+		return "", fmt.Errorf("%w: choose another --port, or 0 for a free one", err)
 	}
 	r.keep(listener)
 	go func() {

@@ -106,6 +106,16 @@ func TestATakenNameIsRefused(t *testing.T) {
 	c.mustKubectl("", "get", "namespaces")
 }
 
+func TestAnOwnerThatDoesNotRunIsRefused(t *testing.T) {
+	c := newCluster(t, "orphan")
+	pid, crash := owner(t)
+	crash()
+	if _, said, err := c.try("apiserver", "--owner-pid", strconv.Itoa(pid)); err == nil || !strings.Contains(said, "does not run") {
+		t.Fatalf("an ended owner was answered by %q", said)
+	}
+	c.mustBeGone(0)
+}
+
 func TestTheEndOfTheOwnerEndsTheCluster(t *testing.T) {
 	c := newCluster(t, "owned")
 	pid, crash := owner(t)

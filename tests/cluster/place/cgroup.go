@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -46,6 +47,24 @@ func CgroupMounts() ([]CgroupMount, error) {
 		return nil, fmt.Errorf("no cgroups are mounted below %s: mount them (in a container, run it with --privileged)", CgroupRoot)
 	}
 	return mounts, nil
+}
+
+// MissingControllers lists the controllers that runc and the kubelet need and the mounts do not have.
+func MissingControllers(mounts []CgroupMount) []string {
+	var present, needed []string
+	for _, m := range mounts {
+		if m.unified {
+			listed, _ := os.ReadFile(filepath.Join(m.Path, "cgroup.controllers"))
+			present = append(present, strings.Fields(string(listed))...)
+			needed = []string{"cpu", "cpuset", "memory", "pids"}
+		} else {
+			present = append(present, strings.Split(filepath.Base(m.Path), ",")...)
+		}
+	}
+	if needed == nil {
+		needed = []string{"cpu", "cpuacct", "cpuset", "memory", "pids", "devices", "freezer"}
+	}
+	return slices.DeleteFunc(needed, func(name string) bool { return slices.Contains(present, name) })
 }
 
 func aliases(path string) []string {

@@ -37,8 +37,13 @@ func Check(dir string) (snapshotter string, err error) {
 	if len(missing) > 0 {
 		return "", fmt.Errorf("packages are missing: run `apt-get install --yes %s`", strings.Join(missing, " "))
 	}
-	if _, err := place.CgroupMounts(); err != nil {
+	mounts, err := place.CgroupMounts()
+	if err != nil {
 		return "", err
+	}
+	if missing := place.MissingControllers(mounts); len(missing) > 0 {
+		return "", fmt.Errorf("the kernel has no cgroup controllers %s: boot with cgroup_enable=memory, or give this container all controllers",
+			strings.Join(missing, ", "))
 	}
 	if err := checkNamespaces(); err != nil {
 		return "", err
