@@ -62,9 +62,9 @@ pub async fn claim_tenant(
     if route.owner_uid.is_some_and(|uid| uid != owner.uid) {
         return Err(Error::TenantOwnedByAnother { owner: route.owner_name.unwrap_or_default() });
     }
-    let route = sqlx::query_as(&format!(
+    let route = sqlx::query_as(sqlx::AssertSqlSafe(format!(
         "update routing.tenants set owner_uid = $2, owner_name = $3 where tenant_id = $1 returning {COLUMNS}"
-    ))
+    )))
     .bind(tenant.as_str())
     .bind(owner.uid)
     .bind(&owner.name)
@@ -159,10 +159,10 @@ async fn insert(tx: &mut PgConnection, tenant: &TenantId, shard: &ShardId) -> Re
         .await
         .map_err(Error::database(operation()))?;
     // A concurrent first write of the same tenant waits here and then finds the row.
-    sqlx::query_as(&format!(
+    sqlx::query_as(sqlx::AssertSqlSafe(format!(
         "insert into routing.tenants (tenant_id, shard_id, floor, generation, model) values ($1, $2, $3, $3, $4)
          on conflict (tenant_id) do update set tenant_id = excluded.tenant_id returning {COLUMNS}"
-    ))
+    )))
     .bind(tenant.as_str())
     .bind(&shard.shard_id)
     .bind(Generation::first(incarnation))

@@ -155,7 +155,7 @@ pub async fn record_shard(pool: &PgPool, term: Term, new: &NewShard) -> Result<S
         }
         Some(_) | None => {
             let collection = take_collection_name(&mut tx, new).await?;
-            sqlx::query_as(&format!(
+            sqlx::query_as(sqlx::AssertSqlSafe(format!(
                 "insert into routing.shards
                      (shard_id, kind, isolation, endpoint, collection, model, dimension, capacity, state)
                  values ($1, $2, 'Collection', $3, $4, $5, $6, $7, 'building')
@@ -163,7 +163,7 @@ pub async fn record_shard(pool: &PgPool, term: Term, new: &NewShard) -> Result<S
                      endpoint = excluded.endpoint, collection = excluded.collection, model = excluded.model,
                      dimension = excluded.dimension, capacity = excluded.capacity, state = 'building'
                  returning {COLUMNS}"
-            ))
+            )))
             .bind(&new.shard_id)
             .bind(new.kind.as_str())
             .bind(&new.endpoint)

@@ -113,7 +113,8 @@ pub(super) fn parse_id(id: Option<PointId>) -> Option<Uuid> {
 
 fn read(point: RetrievedPoint) -> Option<Found> {
     let point_id = parse_id(point.id.clone())?;
-    let vector = point.get_vector_by_name(VECTOR).and_then(|vector| match vector {
+    let vector = point.vectors.as_ref().and_then(|vectors| vectors.get_vector_by_name(VECTOR));
+    let vector = vector.and_then(|vector| match vector {
         Vector::Dense(dense) => Some(dense.data),
         Vector::Sparse(_) | Vector::MultiDense(_) => None,
     });

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aeterna_kit::auth::TenantScope;
+use aeterna_kit::db::{Limits, connect_lazy};
 use aeterna_kit::ids::TenantId;
 use aeterna_projection::apply::{Applied, Applier, Pending};
 use aeterna_projection::store::{Search, Store, Stores};
@@ -31,6 +32,8 @@ pub const PATIENCE: Duration = Duration::from_secs(30);
 
 pub struct Ground {
     pub pool: PgPool,
+    /// The server's superuser, who sees and damages everything.
+    pub root: PgPool,
     pub term: Term,
     pub context: Context,
     pub applier: Applier,
@@ -43,12 +46,11 @@ pub struct Ground {
 impl Ground {
     /// A database with all schemas, a store, and the shared shard `shared-shard-1`.
     pub async fn new() -> Result<Self> {
-        let database_url = Postgres::shared().await?.fresh_database().await?;
-        Self::on(database_url).await
-    }
-
-    pub async fn on(database_url: String) -> Result<Self> {
-        let pool = aeterna_kit::db::connect_for_tests(&database_url, 20).await?;
+        let server = Postgres::shared().await?;
+        let database_url = server.fresh_database().await?;
+        let limits = Limits { connections: 20, ..Limits::default() };
+        let pool = connect_lazy(&database_url, "tests", limits)?;
+        let root = connect_lazy(&server.superuser(&database_url), "tests-root", limits)?;
         for set in [aeterna_kit::migrate::kit_migrations(), aeterna_tenancy::migrations(), aeterna_projection::migrations()] {
             set.run(&pool).await?;
         }
@@ -59,7 +61,7 @@ impl Ground {
         let term = leader::raise_term(&pool).await?;
         let applier = Applier::new(pool.clone(), Stores::new(None));
         let url = store.url();
-        let ground = Self { pool, term, context, applier, url, database_url, store, _dir: dir };
+        let ground = Self { pool, root, term, context, applier, url, database_url, store, _dir: dir };
         ground.shard(ShardKind::Shared, "shared-shard-1", "memories-shared", 100).await?;
         Ok(ground)
     }
@@ -187,7 +189,7 @@ impl Ground {
     /// Lets every lease run out, as after a crash and some seconds.
     pub async fn expire_leases(&self) -> Result<()> {
         sqlx::query("update routing.moves set lease_until = '-infinity', not_before = '-infinity'")
-            .execute(&self.pool)
+            .execute(&self.root)
             .await?;
         Ok(())
     }
@@ -196,7 +198,7 @@ impl Ground {
     pub async fn settle_outbox(&self) -> Result<()> {
         let deadline = tokio::time::Instant::now() + PATIENCE;
         loop {
-            sqlx::query("update memory.outbox set claimed_until = '-infinity'").execute(&self.pool).await?;
+            sqlx::query("update memory.outbox set claimed_until = '-infinity'").execute(&self.root).await?;
             let left = truth::claim_leftovers(&self.pool, 1_000, Duration::from_millis(1), &[]).await?;
             if left.is_empty() {
                 return Ok(());
@@ -224,7 +226,7 @@ impl Ground {
         let live: i64 =
             sqlx::query_scalar("select count(*) from memory.memories where tenant_id = $1 and state = 'live'")
                 .bind(tenant.scope.tenant().as_str())
-                .fetch_one(&self.pool)
+                .fetch_one(&self.root)
                 .await?;
         let (shard, floor) = self.place(tenant).await?;
         let points = self.qdrant().count(&shard.collection, tenant.scope.tenant(), floor).await?;
@@ -280,8 +282,8 @@ impl Ground {
     /// Runs the ledger until it is empty, without waiting between runs.
     pub async fn run_cleanups(&self) -> Result<()> {
         loop {
-            sqlx::query("update routing.cleanups set not_before = '-infinity'").execute(&self.pool).await?;
-            sqlx::query("update routing.moves set not_before = '-infinity'").execute(&self.pool).await?;
+            sqlx::query("update routing.cleanups set not_before = '-infinity'").execute(&self.root).await?;
+            sqlx::query("update routing.moves set not_before = '-infinity'").execute(&self.root).await?;
             let due = aeterna_tenancy::cleanups::fetch_due(&self.pool).await?;
             if due.is_empty() {
                 return Ok(());

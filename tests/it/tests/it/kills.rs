@@ -89,7 +89,7 @@ async fn survive(point: Point) -> Result<()> {
 
 async fn live_points(ground: &Ground) -> Result<BTreeSet<Uuid>> {
     let points: Vec<Uuid> = sqlx::query_scalar("select point_id from memory.memories where state = 'live'")
-        .fetch_all(&ground.pool)
+        .fetch_all(&ground.root)
         .await?;
     Ok(points.into_iter().collect())
 }
@@ -111,7 +111,7 @@ async fn a_cleaner_killed_between_its_delete_and_its_record_deletes_again() -> R
     let away = ground.dedicated(&tenant).await?;
     let id = ground.begin(&tenant, &away, jiff::SignedDuration::ZERO).await?;
     ground.drive_until(&ground.context, &tenant, id, Step::Clean).await?;
-    sqlx::query("update routing.cleanups set not_before = now()").execute(&ground.pool).await?;
+    sqlx::query("update routing.cleanups set not_before = now()").execute(&ground.root).await?;
     let probe = Probe::new(|_| Box::pin(std::future::pending()));
     let context = Context { probe, ..ground.context.clone() };
     let due = cleanups::fetch_due(&ground.pool).await?;

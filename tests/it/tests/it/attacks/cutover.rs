@@ -144,7 +144,7 @@ async fn a_move_under_writes_loses_none_and_brings_none_back() -> Result<()> {
     let deleted = deleting.await??;
     ground.assert_exact(&tenant).await?;
     let live: i64 = sqlx::query_scalar("select count(*) from memory.memories where state = 'live'")
-        .fetch_one(&ground.pool)
+        .fetch_one(&ground.root)
         .await?;
     ensure!(usize::try_from(live)? == 2_000 + created - deleted, "{live} live, {created} made, {deleted} deleted");
     Ok(())

@@ -27,7 +27,7 @@ async fn attack_01_a_clean_up_that_lands_after_the_tenant_came_back_deletes_noth
     // There, and at once into the clean-up of the first home.
     let there = ground.begin(&tenant, &away, jiff::SignedDuration::ZERO).await?;
     ground.drive_until(&ground.context, &tenant, there, Step::Clean).await?;
-    sqlx::query("update routing.cleanups set not_before = now()").execute(&ground.pool).await?;
+    sqlx::query("update routing.cleanups set not_before = now()").execute(&ground.root).await?;
     let due = cleanups::fetch_due(&ground.pool).await?;
     let cleanup = due.into_iter().next().context("the source is in the ledger")?;
     let mut held = ground.faults().hold_next(Target::from(Op::Delete).of(&home.collection));
@@ -87,7 +87,7 @@ async fn attack_05_an_upsert_that_lands_after_the_delete_does_not_bring_the_memo
     let ground = Ground::new().await?;
     let tenant = ground.tenant("acme").await?;
     let (shard, _) = ground.place(&tenant).await?;
-    let mut held = ground.faults().hold_next(Target::from(Op::Upsert).of(&shard.collection));
+    let held = ground.faults().hold_next(Target::from(Op::Upsert).of(&shard.collection));
     let items = vec![create(Uuid::now_v7(), "soon deleted")];
     let written = truth::write(&ground.pool, &tenant.scope, crate::ground::MODEL, &items, PATIENCE).await?;
     let applied = ground.apply(&tenant, &items, &written, Duration::from_millis(50)).await;
@@ -190,7 +190,7 @@ async fn attack_11_a_poisoned_point_holds_nobody_else_in_its_batch() -> Result<(
     let applied = ground.apply(&tenant, &items, &written, PATIENCE).await;
     ensure!(applied == Applied::Pending, "the poisoned one cannot be indexed");
     ensure!(ground.search(&tenant, "good 3").await?.len() == 9, "the others are searchable");
-    let left: i64 = sqlx::query_scalar("select count(*) from memory.outbox").fetch_one(&ground.pool).await?;
+    let left: i64 = sqlx::query_scalar("select count(*) from memory.outbox").fetch_one(&ground.root).await?;
     ensure!(left == 1, "only the poisoned one is left in the outbox, not {left}");
     // Deleting it frees the outbox: a marker has no vector.
     let id = written.get(4).context("the poisoned one")?.id;

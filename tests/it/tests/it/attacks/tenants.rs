@@ -8,7 +8,7 @@ use aeterna_tenancy::moves::Step;
 use anyhow::{Context as _, Result, ensure};
 use uuid::Uuid;
 
-use crate::ground::{Ground, MODEL, PATIENCE, create};
+use crate::ground::{Ground, MODEL, create};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn attack_04_two_tenants_that_send_the_same_id_have_two_memories() -> Result<()> {
@@ -34,10 +34,10 @@ async fn attack_11_a_dead_shard_does_not_hold_the_others() -> Result<()> {
     let dead = tokio::net::TcpListener::bind("127.0.0.1:0").await?.local_addr()?;
     sqlx::query("update routing.shards set endpoint = $1 where shard_id = 'dedicated-acme'")
         .bind(format!("http://{dead}"))
-        .execute(&ground.pool)
+        .execute(&ground.root)
         .await?;
     sqlx::query("update routing.tenants set shard_id = 'dedicated-acme' where tenant_id = 'acme'")
-        .execute(&ground.pool)
+        .execute(&ground.root)
         .await?;
     let no_wait = std::time::Duration::ZERO;
     for n in 0..20 {
@@ -49,7 +49,7 @@ async fn attack_11_a_dead_shard_does_not_hold_the_others() -> Result<()> {
     ground.wait_until("globex is indexed", async || Ok(ground.search(&globex, "g 1").await?.len() == 20)).await?;
     relay.abort();
     let left: i64 = sqlx::query_scalar("select count(*) from memory.outbox where tenant_id = 'acme'")
-        .fetch_one(&ground.pool)
+        .fetch_one(&ground.root)
         .await?;
     ensure!(left == 20, "acme's wait in the outbox, not {left}");
     Ok(())

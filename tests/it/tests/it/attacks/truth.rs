@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use aeterna_kit::db::Limits;
 use aeterna_projection::truth::{self, Kind, Outcome, WriteItem};
 use aeterna_relocator::drive::Context;
 use aeterna_relocator::{Point, Probe, verifier};
@@ -19,7 +20,7 @@ async fn attack_10_an_id_that_is_purged_and_made_again_is_found_and_its_orphan_i
     let id = Uuid::now_v7();
     ground.write(&tenant, vec![create(id, "the first life")]).await?;
     // Somebody purges the row by hand and leaves its point.
-    sqlx::query("delete from memory.memories where id = $1").bind(id).execute(&ground.pool).await?;
+    sqlx::query("delete from memory.memories where id = $1").bind(id).execute(&ground.root).await?;
     ground.write(&tenant, vec![create(id, "the second life")]).await?;
     let found = verifier::verify(&ground.context, "acme").await?;
     ensure!((found.orphaned, found.repaired) == (1, 1), "{found:?}");
@@ -65,7 +66,7 @@ async fn attack_19_what_is_deleted_during_copy_and_expires_during_verify_is_not_
     ensure!(!ground.search(&tenant, "expires").await?.is_empty(), "others are found");
     ground.assert_exact(&tenant).await?;
     let live: i64 = sqlx::query_scalar("select count(*) from memory.memories where state = 'live'")
-        .fetch_one(&ground.pool)
+        .fetch_one(&ground.root)
         .await?;
     ensure!(live == 1_450, "{live} live rows");
     Ok(())
@@ -75,12 +76,12 @@ async fn attack_19_what_is_deleted_during_copy_and_expires_during_verify_is_not_
 async fn attack_22_a_database_whose_default_is_repeatable_read_takes_no_write_from_an_old_snapshot() -> Result<()> {
     let ground = Ground::new().await?;
     let tenant = ground.tenant("acme").await?;
-    let name: String = sqlx::query_scalar("select current_database()").fetch_one(&ground.pool).await?;
+    let name: String = sqlx::query_scalar("select current_database()").fetch_one(&ground.root).await?;
     let alter = format!("alter database \"{name}\" set default_transaction_isolation = 'repeatable read'");
-    sqlx::query(sqlx::AssertSqlSafe(alter)).execute(&ground.pool).await?;
+    sqlx::query(sqlx::AssertSqlSafe(alter)).execute(&ground.root).await?;
 
     // The kit's own connections say what they need.
-    let pool = aeterna_kit::db::connect_for_tests(&ground.database_url, 2).await?;
+    let pool = aeterna_kit::db::connect_lazy(&ground.database_url, "tests", Limits::default())?;
     truth::write(&pool, &tenant.scope, MODEL, &[create(Uuid::now_v7(), "fine")], PATIENCE).await?;
     // A connection that does not is refused by the function itself.
     let mut raw = sqlx::PgConnection::connect(&ground.database_url).await?;
@@ -117,14 +118,14 @@ async fn a_point_that_was_damaged_in_the_store_is_found_and_repaired() -> Result
     let (shard, generation) = ground.place(&tenant).await?;
     // Lost: one point. Stale: what the store has is older than what the row says now.
     let lost: Uuid = sqlx::query_scalar("select point_id from memory.memories order by point_id offset 600 limit 1")
-        .fetch_one(&ground.pool)
+        .fetch_one(&ground.root)
         .await?;
     ground.delete_points(&shard.collection, &[lost]).await?;
     sqlx::query(
         "update memory.memories set version = nextval('memory.versions'), content_hash = 'x', changed_xid = '3'
          where point_id = (select max(point_id::text)::uuid from memory.memories)",
     )
-    .execute(&ground.pool)
+    .execute(&ground.root)
     .await?;
     let found = verifier::verify(&ground.context, "acme").await?;
     ensure!((found.compared, found.missing, found.stale, found.repaired) == (700, 1, 1, 2), "{found:?}");

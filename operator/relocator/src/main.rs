@@ -1,0 +1,3 @@
+//! The relocator's process: settings in, workers out.
+
+fn main() {}
