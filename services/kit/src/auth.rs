@@ -1,11 +1,31 @@
 //! Who calls, and for which tenant.
+//!
+//! [`Caller`] stands in the signature of every handler that touches a tenant's data; nothing else makes a [`TenantScope`]
+//! for a request. Two modes, and no default: `disabled`, for development, believes the header `X-Tenant-ID`; `jwt` believes
+//! what a signed token says, and the header may only choose among the token's tenants.
+
+mod jwt;
+mod limit;
+
+use std::sync::Arc;
+
+use axum::extract::FromRequestParts;
+use axum::http::header::AUTHORIZATION;
+use axum::http::request::Parts;
 
 use crate::ids::TenantId;
+use crate::problem::{Code, Problem};
+
+pub use jwt::{Key, KeyError, Verifier};
+pub use limit::Limit;
+
+/// The header that names the tenant.
+const TENANT: &str = "X-Tenant-ID";
 
 /// The right to see one tenant's rows.
 ///
-/// Only the auth extractor makes one for a request, from what the caller has proved. Workers, which act for a tenant that
-/// a row names, say so with [`TenantScope::for_worker`].
+/// Only [`Caller`] makes one for a request, from what has been proved. Workers, which act for a tenant that a row names,
+/// say so with [`TenantScope::for_worker`].
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct TenantScope(TenantId);
 
@@ -22,3 +42,113 @@ impl TenantScope {
         &self.0
     }
 }
+
+/// Who makes a request, and whose data it is about.
+#[derive(Debug, Clone)]
+pub struct Caller {
+    /// The tenant's scope.
+    pub scope: TenantScope,
+    /// The token's `sub`; `anonymous` where nobody has to prove anything.
+    pub subject: String,
+}
+
+/// How callers prove who they are.
+#[derive(Debug)]
+pub enum Mode {
+    /// They do not. For development.
+    Disabled {
+        /// The tenant of requests that name none.
+        default_tenant: Option<TenantId>,
+    },
+    /// By a signed token.
+    Jwt(Box<Verifier>),
+}
+
+/// Checks callers; part of the state of every service.
+#[derive(Debug, Clone)]
+pub struct Authenticator {
+    mode: Arc<Mode>,
+    limit: Arc<Limit>,
+}
+
+impl Authenticator {
+    /// Makes an authenticator; warns when it lets everybody in.
+    #[must_use]
+    pub fn new(mode: Mode, limit: Limit) -> Self {
+        let open = matches!(mode, Mode::Disabled { .. });
+        if open {
+            tracing::warn!("authentication is disabled: every caller may name any tenant");
+        }
+        metrics::gauge!("auth_disabled").set(f64::from(u8::from(open)));
+        Self { mode: Arc::new(mode), limit: Arc::new(limit) }
+    }
+
+    /// Tells whether callers prove nothing.
+    #[must_use]
+    pub fn is_disabled(&self) -> bool {
+        matches!(*self.mode, Mode::Disabled { .. })
+    }
+
+    fn identify(&self, parts: &Parts) -> Result<Caller, Problem> {
+        let named = named_tenant(parts)?;
+        let (tenant, subject) = match &*self.mode {
+            Mode::Disabled { default_tenant } => {
+                let tenant = named.or_else(|| default_tenant.clone()).ok_or_else(missing_tenant)?;
+                (tenant, "anonymous".to_owned())
+            }
+            Mode::Jwt(verifier) => {
+                let claims = verifier.verify(bearer(parts)?)?;
+                (choose(&claims.tenants, named)?, claims.subject)
+            }
+        };
+        self.limit.check(&tenant)?;
+        Ok(Caller { scope: TenantScope(tenant), subject })
+    }
+}
+
+fn missing_tenant() -> Problem {
+    Problem::field(Code::MissingTenant, TENANT, "name the tenant in the header X-Tenant-ID")
+}
+
+fn named_tenant(parts: &Parts) -> Result<Option<TenantId>, Problem> {
+    let Some(value) = parts.headers.get(TENANT) else { return Ok(None) };
+    let text = std::str::from_utf8(value.as_bytes())
+        .map_err(|_| Problem::field(Code::InvalidUtf8, TENANT, "the tenant id is not UTF-8"))?;
+    TenantId::parse(text).map(Some).map_err(|error| Problem::field(Code::InvalidTenant, TENANT, error.to_string()))
+}
+
+fn bearer(parts: &Parts) -> Result<&str, Problem> {
+    parts
+        .headers
+        .get(AUTHORIZATION)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.strip_prefix("Bearer "))
+        .ok_or_else(|| Problem::new(Code::Unauthenticated, "send a token: Authorization: Bearer …"))
+}
+
+/// A header chooses among the token's tenants; it never adds one.
+fn choose(allowed: &[TenantId], named: Option<TenantId>) -> Result<TenantId, Problem> {
+    match (named, allowed) {
+        (Some(named), allowed) if allowed.contains(&named) => Ok(named),
+        (Some(_), _) => Err(Problem::new(Code::Forbidden, "the token does not cover the tenant in X-Tenant-ID")),
+        (None, [only]) => Ok(only.clone()),
+        (None, []) => Err(Problem::new(Code::Forbidden, "the token covers no tenant")),
+        (None, _) => Err(missing_tenant()),
+    }
+}
+
+impl<S> FromRequestParts<S> for Caller
+where
+    S: Send + Sync,
+    Authenticator: axum::extract::FromRef<S>,
+{
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        use axum::extract::FromRef as _;
+        Authenticator::from_ref(state).identify(parts)
+    }
+}
+
+#[cfg(test)]
+mod tests;

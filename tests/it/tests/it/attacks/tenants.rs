@@ -96,8 +96,6 @@ async fn attack_15_a_move_during_the_retention_of_another_ends_it_and_both_sourc
     ground.drive_until(&ground.context, &tenant, further, Step::Done).await?;
     ground.assert_exact(&tenant).await?;
     // The dedicated shard has nobody left; its second life has another collection.
-    let retired = aeterna_tenancy::shards::retire_if_unused(&ground.pool, ground.term, &second).await?;
-    ensure!(!retired, "the first move still names it");
     ground.drive_until(&ground.context, &tenant, away.move_id, Step::Done).await?;
     ensure!(aeterna_tenancy::shards::retire_if_unused(&ground.pool, ground.term, &second).await?, "it is unused");
     ground.qdrant().drop_collection(&second).await?;

@@ -1,0 +1,155 @@
+//! A service's process: its commands, what it stands on, and its end.
+
+use std::sync::Arc;
+
+use axum::Router;
+use clap::Subcommand;
+use sqlx::PgPool;
+use tracing_subscriber::EnvFilter;
+use utoipa::openapi::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+
+use crate::auth::Authenticator;
+use crate::cache::Cache;
+use crate::config::Settings;
+use crate::http::health::{Need, Readiness, Scrape};
+use crate::http::stack::{Stack, asked_to_end, serve};
+use crate::http::observe;
+use crate::migrate::Migrations;
+use crate::db;
+
+/// What a service's binary can be asked to do.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Subcommand)]
+pub enum Command {
+    /// Serve; the default.
+    #[default]
+    Serve,
+    /// Bring the database's schemas up to date, and end.
+    Migrate,
+    /// Print the OpenAPI document, and end.
+    Openapi,
+}
+
+/// A service as its process knows it.
+#[derive(Debug, Clone)]
+pub struct Definition {
+    /// Its name, as in Kubernetes: `memory-service`.
+    pub name: &'static str,
+    /// Its port, unless PORT says otherwise.
+    pub port: u16,
+    /// The schemas that it needs, in the order in which they are built.
+    pub migrations: Vec<Migrations>,
+}
+
+/// What a service stands on.
+#[derive(Debug, Clone)]
+pub struct Foundation {
+    /// The truth.
+    pub pool: PgPool,
+    /// The cache.
+    pub cache: Cache,
+    /// Who callers are.
+    pub authenticator: Authenticator,
+    /// The checks of `/ready`, to which a service adds its own.
+    pub readiness: Readiness,
+}
+
+/// Sends logs to stderr: JSON, or text on a terminal. `RUST_LOG` filters them.
+pub fn log() {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // A process has one subscriber; a second call keeps the first.
+    let _ = if std::io::IsTerminal::is_terminal(&std::io::stderr()) { logs.try_init() } else { logs.json().try_init() };
+}
+
+impl Foundation {
+    /// Lays the foundation: nothing is asked of a database or a cache yet, so that the process starts also without them.
+    ///
+    /// # Errors
+    /// When a setting is wrong.
+    pub fn lay(definition: &Definition, settings: &Settings) -> anyhow::Result<Self> {
+        let limits = db::Limits { connections: settings.database_max_connections, ..db::Limits::default() };
+        let pool = db::connect_lazy(&settings.database_url, definition.name, limits)?;
+        let cache = Cache::connect_lazy(settings.redis_url.as_deref())?;
+        let authenticator = settings.authenticator()?;
+        let (asked, migrations) = (pool.clone(), Arc::new(definition.migrations.clone()));
+        let pinged = cache.clone();
+        let readiness = Readiness::default()
+            .with("database", Need::Required, move || check_database(asked.clone(), Arc::clone(&migrations)))
+            .with("cache", Need::Optional, move || {
+                let cache = pinged.clone();
+                async move { cache.ping().await }
+            });
+        Ok(Self { pool, cache, authenticator, readiness })
+    }
+}
+
+/// The database answers, has the schemas, and its role is safe.
+async fn check_database(pool: PgPool, migrations: Arc<Vec<Migrations>>) -> Result<(), String> {
+    for set in migrations.iter() {
+        set.check(&pool).await.map_err(|error| error.to_string())?;
+    }
+    if migrations.is_empty() {
+        sqlx::query("select 1").execute(&pool).await.map_err(|error| error.to_string())?;
+    }
+    Ok(())
+}
+
+/// Builds the schemas.
+///
+/// # Errors
+/// When the database does not answer or a migration fails.
+pub async fn migrate(definition: &Definition, settings: &Settings) -> anyhow::Result<()> {
+    let pool = db::connect_lazy(&settings.database_url, definition.name, db::Limits::default())?;
+    for set in &definition.migrations {
+        set.run(&pool).await?;
+        tracing::info!(schema = set.schema, "migrated");
+    }
+    Ok(())
+}
+
+/// Serves a router until the process is asked to end.
+///
+/// # Errors
+/// When the role of the database is unsafe or the port is taken.
+pub async fn run(definition: &Definition, settings: &Settings, laid: Foundation, routes: Router) -> anyhow::Result<()> {
+    match db::require_safe_role(&laid.pool).await {
+        Err(error @ db::Error::Unsafe { .. }) => return Err(error.into()),
+        // Away, or not migrated yet: /ready says so, and the role is looked at again by whoever starts next.
+        Err(error) => tracing::warn!(%error, "the database's role could not be looked at"),
+        Ok(()) => {}
+    }
+    let recorder = observe::install(definition.name)?;
+    let stack = Stack {
+        readiness: laid.readiness.clone(),
+        scrape: Scrape { recorder, pool: Some(laid.pool) },
+        open_to_browsers: laid.authenticator.is_disabled(),
+    };
+    let port = settings.port.unwrap_or(definition.port);
+    serve(stack.wrap(routes), port, laid.readiness, asked_to_end()).await?;
+    Ok(())
+}
+
+/// Splits documented routes into what serves them and their document, which is served beside them.
+pub fn document<S: Clone + Send + Sync + 'static>(routes: OpenApiRouter<S>) -> (axum::Router<S>, OpenApi) {
+    let (router, document) = routes.split_for_parts();
+    let served = document.clone();
+    let router = router.route(
+        "/api/v1/openapi.json",
+        axum::routing::get(move || {
+            let document = served.clone();
+            async move { axum::Json(document) }
+        }),
+    );
+    (router, document)
+}
+
+/// Writes a document as the repository keeps it.
+///
+/// # Errors
+/// When standard output is closed.
+pub fn print_document(document: &OpenApi) -> anyhow::Result<()> {
+    use std::io::Write as _;
+    writeln!(std::io::stdout().lock(), "{}", document.to_pretty_json()?)?;
+    Ok(())
+}
