@@ -1,9 +1,9 @@
--- Two roles that own nothing and cannot log in. Every transaction takes one of them; row-level security rules what it sees.
+-- Roles that own nothing and cannot log in. Every transaction takes one of them; row-level security rules what it sees.
 do $$
 declare
     wanted text;
 begin
-    foreach wanted in array array['aeterna_app', 'aeterna_system'] loop
+    foreach wanted in array array['aeterna_app', 'aeterna_system', 'aeterna_sweeper'] loop
         begin
             execute format('create role %I nologin nosuperuser nobypassrls nocreatedb nocreaterole', wanted);
         exception

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::Router;
-use clap::Subcommand;
+use clap::{Args, Parser, Subcommand};
 use sqlx::PgPool;
 use tracing_subscriber::EnvFilter;
 use utoipa::openapi::OpenApi;
@@ -18,16 +18,46 @@ use crate::http::observe;
 use crate::migrate::Migrations;
 use crate::db;
 
-/// What a service's binary can be asked to do.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Subcommand)]
-pub enum Command {
-    /// Serve; the default.
-    #[default]
-    Serve,
+/// What a service's binary can be asked to do; `S` are the settings of serving.
+#[derive(Debug, Subcommand)]
+pub enum Command<S: Args> {
+    /// Serve. This is meant when no command is given.
+    Serve(Box<S>),
     /// Bring the database's schemas up to date, and end.
-    Migrate,
+    Migrate(Database),
     /// Print the OpenAPI document, and end.
     Openapi,
+}
+
+/// The database alone.
+#[derive(Args)]
+pub struct Database {
+    /// The truth: postgres://user:password@host:5432/database.
+    #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
+    database_url: String,
+}
+
+impl std::fmt::Debug for Database {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Database")
+    }
+}
+
+#[derive(Parser)]
+#[command(version)]
+struct CommandLine<S: Args> {
+    #[command(subcommand)]
+    command: Command<S>,
+}
+
+/// Reads the command line; without a command it is `serve`.
+#[must_use]
+pub fn parse<S: Args>() -> Command<S> {
+    let mut words: Vec<std::ffi::OsString> = std::env::args_os().collect();
+    if words.len() == 1 {
+        words.push("serve".into());
+    }
+    CommandLine::<S>::parse_from(words).command
 }
 
 /// A service as its process knows it.
@@ -99,8 +129,8 @@ async fn check_database(pool: PgPool, migrations: Arc<Vec<Migrations>>) -> Resul
 ///
 /// # Errors
 /// When the database does not answer or a migration fails.
-pub async fn migrate(definition: &Definition, settings: &Settings) -> anyhow::Result<()> {
-    let pool = db::connect_lazy(&settings.database_url, definition.name, db::Limits::default())?;
+pub async fn migrate(definition: &Definition, database: &Database) -> anyhow::Result<()> {
+    let pool = db::connect_lazy(&database.database_url, definition.name, db::Limits::default())?;
     for set in &definition.migrations {
         set.run(&pool).await?;
         tracing::info!(schema = set.schema, "migrated");

@@ -1,1 +1,16 @@
-//! The memory service.
+//! The memory service: stores what agents learn, and finds it again.
+//!
+//! PostgreSQL holds each memory with its embedding; Qdrant a projection of them. The rules of both are in
+//! `aeterna-projection`; this crate has what a caller sees: the five endpoints ([`routes`]), the embedders
+//! ([`embedding`]), and the SQL that reads memories under row-level security ([`store`]).
+
+pub mod embedding;
+pub mod layer;
+pub mod memory;
+pub mod router;
+pub mod routes;
+pub mod settings;
+pub mod state;
+pub mod store;
+pub mod sweeper;
+pub mod writer;

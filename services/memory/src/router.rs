@@ -1,0 +1,35 @@
+//! The index of the API.
+
+use axum::Router;
+use utoipa::OpenApi;
+use utoipa::openapi::OpenApi as Document;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use aeterna_kit::service::document;
+
+use crate::routes::{embeddings, memories};
+use crate::state::State;
+
+#[derive(OpenApi)]
+#[openapi(info(title = "Aeterna memory service", description = "Stores what agents learn, and finds it again."))]
+struct Api;
+
+fn api() -> OpenApiRouter<State> {
+    OpenApiRouter::with_openapi(Api::openapi())
+        .routes(routes!(memories::create::create))
+        .routes(routes!(memories::get::get, memories::delete::delete))
+        .routes(routes!(memories::search::search))
+        .routes(routes!(embeddings::generate::generate))
+}
+
+/// Builds the routes.
+pub fn router(state: State) -> Router {
+    document(api()).0.with_state(state)
+}
+
+/// Returns the OpenAPI document.
+#[must_use]
+pub fn openapi() -> Document {
+    document(api()).1
+}

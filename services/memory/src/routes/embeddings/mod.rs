@@ -1,0 +1,3 @@
+//! `/api/v1/embeddings`.
+
+pub mod generate;
