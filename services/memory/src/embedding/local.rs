@@ -11,8 +11,6 @@ use tokenizers::Tokenizer;
 
 use super::{Error, Vector};
 
-/// The model's name.
-pub const NAME: &str = "wordllama-256";
 
 const DIMENSION: usize = 256;
 

@@ -1,0 +1,73 @@
+//! The four services as a cluster runs them.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::core::v1::ResourceRequirements;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// The services of a cluster.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Services {
+    /// Stores and finds memories, on port 8001.
+    pub memory: ServiceSpec,
+    /// The knowledge service, on port 8002.
+    pub knowledge: ServiceSpec,
+    /// The governance service, on port 8003.
+    pub governance: ServiceSpec,
+    /// The sync service, on port 8004.
+    pub sync: ServiceSpec,
+}
+
+/// How one service runs.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ServiceSpec {
+    /// Pods, when nothing scales them. Default: 3 for memory and knowledge, 2 for governance and sync. Ignored beside
+    /// `autoscaling`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 1000))]
+    pub replicas: Option<i32>,
+    /// Lets a HorizontalPodAutoscaler choose the number of pods. Default: memory and knowledge 3 to 10, others none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub autoscaling: Option<Autoscaling>,
+    /// CPU and memory of a pod. Default: memory and knowledge request 500m and 1Gi, limit 2 and 4Gi; the others half.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resources: Option<ResourceRequirements>,
+    /// More environment variables; they win over the operator's.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub env: BTreeMap<String, String>,
+    /// How many pods a voluntary disruption may take at once. Default: 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 1000))]
+    pub max_unavailable: Option<i32>,
+}
+
+/// A service's HorizontalPodAutoscaler.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Autoscaling {
+    /// Pods at least.
+    #[schemars(range(min = 1, max = 1000))]
+    pub min: i32,
+    /// Pods at most; not below `min`.
+    #[schemars(range(min = 1, max = 1000))]
+    pub max: i32,
+    /// The mean CPU use to aim at, in percent of the request. Default 70.
+    #[serde(default = "cpu")]
+    #[schemars(range(min = 1, max = 1000))]
+    pub cpu: i32,
+    /// The mean memory use to aim at, in percent of the request. Default 80.
+    #[serde(default = "memory")]
+    #[schemars(range(min = 1, max = 1000))]
+    pub memory: i32,
+}
+
+fn cpu() -> i32 {
+    70
+}
+
+fn memory() -> i32 {
+    80
+}
