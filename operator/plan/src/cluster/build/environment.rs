@@ -1,0 +1,84 @@
+//! The environment of a container.
+
+use aeterna_crds::v1alpha1::{AeternaClusterSpec, Onboarding, SecretKeyRef};
+use k8s_openapi::api::core::v1::{EnvVar, EnvVarSource, SecretKeySelector};
+use serde_json::json;
+
+use crate::cluster::ServiceKind;
+
+/// Where a JWT key is mounted.
+pub(super) const AUTH_DIR: &str = "/etc/aeterna/auth";
+
+pub(super) fn plain(name: &str, value: impl Into<String>) -> EnvVar {
+    EnvVar { name: name.to_owned(), value: Some(value.into()), value_from: None }
+}
+
+pub(super) fn secret(name: &str, from: &SecretKeyRef) -> EnvVar {
+    let key = SecretKeySelector { name: from.name.clone(), key: from.key.clone(), optional: None };
+    EnvVar {
+        name: name.to_owned(),
+        value: None,
+        value_from: Some(EnvVarSource { secret_key_ref: Some(key), ..EnvVarSource::default() }),
+    }
+}
+
+/// The environment of a service: the operator's variables, and the spec's own over them.
+pub(super) fn build_environment(spec: &AeternaClusterSpec, kind: ServiceKind) -> Vec<EnvVar> {
+    let mut env = vec![
+        plain("PORT", kind.port().to_string()),
+        secret("DATABASE_URL", &spec.database.url_secret_ref),
+    ];
+    if let Some(cache) = &spec.cache {
+        env.push(secret("REDIS_URL", &cache.url_secret_ref));
+    }
+    env.extend(auth(spec));
+    if kind == ServiceKind::Memory {
+        env.extend(memory(spec));
+    }
+    let own = &kind.spec(spec).env;
+    env.retain(|var| !own.contains_key(&var.name));
+    env.extend(own.iter().map(|(name, value)| plain(name, value)));
+    env
+}
+
+fn auth(spec: &AeternaClusterSpec) -> Vec<EnvVar> {
+    let Some(jwt) = &spec.auth.jwt else {
+        let tenant = spec.auth.disabled.as_ref().and_then(|disabled| disabled.default_tenant.as_ref());
+        let tenant = tenant.map(|tenant| plain("AUTH_DEFAULT_TENANT", tenant));
+        return std::iter::once(plain("AUTH_MODE", "disabled")).chain(tenant).collect();
+    };
+    let file = if jwt.hmac_secret_ref.is_some() { "AUTH_JWT_SECRET_FILE" } else { "AUTH_JWT_PUBLIC_KEY_FILE" };
+    let mut env = vec![plain("AUTH_MODE", "jwt"), plain(file, format!("{AUTH_DIR}/key"))];
+    env.extend(jwt.issuer.iter().map(|issuer| plain("AUTH_JWT_ISSUER", issuer)));
+    env.extend(jwt.audience.iter().map(|audience| plain("AUTH_JWT_AUDIENCE", audience)));
+    env
+}
+
+fn memory(spec: &AeternaClusterSpec) -> Vec<EnvVar> {
+    let onboarding = match spec.sharding.onboarding {
+        Onboarding::Open => "open",
+        Onboarding::Declared => "declared",
+    };
+    let mut env = vec![plain("ONBOARDING", onboarding), plain("EMBEDDING_DEFAULT", &spec.embedding.default)];
+    let mut models = Vec::new();
+    for (place, model) in spec.embedding.models.iter().enumerate() {
+        models.push(match &model.open_ai_compatible {
+            None => json!({"name": model.name, "local": {}}),
+            Some(remote) => {
+                let variable = format!("EMBEDDING_KEY_{place}");
+                let mut entry = json!({"name": model.name, "openAICompatible": {
+                    "endpoint": remote.endpoint, "model": remote.model, "dimension": remote.dimension}});
+                if let Some(key) = &remote.api_key_secret_ref {
+                    env.push(secret(&variable, key));
+                    if let Some(fields) = entry.pointer_mut("/openAICompatible").and_then(|value| value.as_object_mut()) {
+                        fields.insert("apiKeyEnv".to_owned(), json!(variable));
+                    }
+                }
+                entry
+            }
+        });
+    }
+    env.push(plain("EMBEDDING_MODELS", serde_json::Value::Array(models).to_string()));
+    env.extend(spec.vector_store.external.api_key_secret_ref.iter().map(|key| secret("QDRANT_API_KEY", key)));
+    env
+}

@@ -1,0 +1,69 @@
+use aeterna_crds::v1alpha1::AeternaCluster;
+use serde_json::{Value, json};
+
+use super::*;
+
+fn cluster(spec: &Value) -> AeternaCluster {
+    let base = json!({
+        "apiVersion": "aeterna.dev/v1alpha1",
+        "kind": "AeternaCluster",
+        "metadata": {"name": "aeterna", "namespace": "team-a", "uid": "6b1e"},
+        "spec": {
+            "release": {"version": "1.2.3"},
+            "vectorStore": {"external": {"url": "http://qdrant:6334"}},
+            "auth": {"disabled": {"defaultTenant": "default"}},
+        }
+    });
+    let mut object = base;
+    if let (Some(target), Some(more)) = (object.pointer_mut("/spec").and_then(Value::as_object_mut), spec.as_object()) {
+        target.extend(more.clone());
+    }
+    serde_json::from_value(object).expect("a valid cluster")
+}
+
+#[test]
+fn the_children_of_a_cluster_that_says_nothing_are_the_seeds() {
+    let children = build_children(&cluster(&json!({})));
+    insta::assert_yaml_snapshot!("memory_deployment", children.deployments.first());
+    insta::assert_yaml_snapshot!("memory_service", children.services.first());
+    insta::assert_yaml_snapshot!("memory_autoscaler", children.autoscalers.first());
+    insta::assert_yaml_snapshot!("memory_budget", children.budgets.first());
+    insta::assert_yaml_snapshot!("relocator", children.deployments.last());
+    insta::assert_yaml_snapshot!("migration", build_migration(&cluster(&json!({}))));
+}
+
+#[test]
+fn where_an_autoscaler_rules_nobody_else_sets_replicas() {
+    let spec = json!({"services": {
+        "memory": {"autoscaling": {"min": 2, "max": 4}}, "knowledge": {"replicas": 1}}});
+    let children = build_children(&cluster(&spec));
+    let replicas = |name: &str| {
+        let found = children.deployments.iter().find(|child| child.metadata.name.as_deref() == Some(name));
+        found.and_then(|child| child.spec.as_ref()).expect("it is there").replicas
+    };
+    assert_eq!(replicas("memory-service"), None);
+    assert_eq!(replicas("knowledge-service"), Some(1));
+    assert_eq!(children.autoscalers.len(), 1);
+}
+
+#[test]
+fn no_secret_stands_in_a_pods_environment() {
+    let spec = json!({
+        "cache": {"urlSecretRef": {"name": "r", "key": "url"}},
+        "vectorStore": {"external": {"url": "http://q", "apiKeySecretRef": {"name": "q", "key": "k"}}},
+        "auth": {"jwt": {"hmacSecretRef": {"name": "j", "key": "k"}, "issuer": "i"}},
+        "embedding": {"default": "m", "models": [{"name": "m", "openAICompatible": {
+            "endpoint": "https://e/v1", "model": "x", "dimension": 8, "apiKeySecretRef": {"name": "e", "key": "k"}}}]},
+    });
+    let children = build_children(&cluster(&spec));
+    insta::assert_yaml_snapshot!("memory_deployment_with_secrets", children.deployments.first());
+}
+
+#[test]
+fn another_release_has_another_migration() {
+    let name = |version: &str| {
+        build_migration(&cluster(&json!({"release": {"version": version}}))).metadata.name.expect("named")
+    };
+    assert_ne!(name("1"), name("2"));
+    assert_eq!(name("1"), name("1"));
+}
