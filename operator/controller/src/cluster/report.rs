@@ -1,0 +1,36 @@
+//! The status of a cluster, written when it has changed.
+
+use aeterna_crds::v1alpha1::{AeternaCluster, ConditionType, find_condition};
+use aeterna_plan::cluster::{Observed, derive_status};
+use jiff::Timestamp;
+use kube::api::{Api, Patch, PatchParams};
+use kube::{Resource as _, ResourceExt as _};
+use serde_json::json;
+
+use super::{Context, Error, MANAGER};
+
+/// Writes the status if it differs, tells of a change, and returns whether the cluster is ready.
+pub(super) async fn report(
+    context: &Context,
+    cluster: &AeternaCluster,
+    namespace: &str,
+    seen: &Observed,
+    now: Timestamp,
+) -> Result<bool, Error> {
+    let old = cluster.status.as_ref();
+    let status = derive_status(old, cluster.metadata.generation, seen, now);
+    let ready = find_condition(&status.conditions, ConditionType::Ready).is_some_and(|ready| ready.status == "True");
+    if old == Some(&status) {
+        return Ok(ready);
+    }
+    let api: Api<AeternaCluster> = Api::namespaced(context.client.clone(), namespace);
+    let body = json!({
+        "apiVersion": AeternaCluster::api_version(&()), "kind": AeternaCluster::kind(&()), "status": &status });
+    let params = PatchParams::apply(MANAGER).force();
+    api.patch_status(&cluster.name_any(), &params, &Patch::Apply(&body))
+        .await
+        .map_err(|source| Error::Api { operation: "write the status of an AeternaCluster", source: Box::new(source) })?;
+    let before = old.map(|old| old.conditions.as_slice()).unwrap_or_default();
+    context.events.publish_change(&cluster.object_ref(&()), before, &status.conditions).await;
+    Ok(ready)
+}

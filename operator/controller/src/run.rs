@@ -1,0 +1,165 @@
+//! The wiring: leadership, both controllers, and the end.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aeterna_crds::v1alpha1::{AeternaCluster, TenantShard};
+use aeterna_kit::http::health::{Need, Readiness, Scrape};
+use aeterna_kit::http::observe;
+use aeterna_kit::http::stack::{Stack, asked_to_end, serve};
+use aeterna_plan::cluster::build::MANAGED_BY;
+use axum::Router;
+use futures::StreamExt as _;
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::batch::v1::Job;
+use kube::api::{Api, ListParams};
+use kube::runtime::controller::Action;
+use kube::runtime::{Controller, watcher};
+use kube::{Client, Config};
+use tokio::time::Instant;
+
+use crate::apply::Applier;
+use crate::backoff::Backoff;
+use crate::events::Events;
+use crate::lease::Leadership;
+use crate::registry::Registry;
+use crate::settings::Settings;
+use crate::{cluster, tenant};
+
+/// Objects of one kind that are worked on at the same time.
+const CONCURRENCY: u16 = 8;
+
+/// The longest pass over one object.
+const DEADLINE: Duration = Duration::from_secs(30);
+
+/// Runs the operator until it is asked to end, or its Lease is lost.
+///
+/// # Errors
+/// When the API server cannot be reached, the port is taken, or the Lease is lost.
+pub async fn run(settings: Settings) -> anyhow::Result<()> {
+    // The process has one TLS provider.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let mut config = Config::infer().await?;
+    // Passes have a deadline and a backoff of their own; a retry of minutes inside of one would hide both.
+    config.default_retry = false;
+    let client = Client::try_from(config)?;
+    let recorder = observe::install("aeterna-operator")?;
+    let asked = client.clone();
+    let readiness = Readiness::default().with("definitions", Need::Required, move || {
+        let api: Api<AeternaCluster> = Api::all(asked.clone());
+        async move { api.list(&ListParams::default().limit(1)).await.map(|_| ()).map_err(|error| error.to_string()) }
+    });
+    let stack = Stack {
+        readiness: readiness.clone(),
+        scrape: Scrape { recorder, pool: None },
+        open_to_browsers: false,
+    };
+    let serving = serve(stack.wrap(Router::new()), settings.port, readiness, asked_to_end());
+    let leadership = Leadership::new(client.clone(), &settings.lease_namespace, &settings.identity);
+    let leading = async {
+        leadership.acquire().await;
+        tokio::select! {
+            lost = leadership.keep() => Err(anyhow::Error::from(lost)),
+            () = control(client, &settings) => Err(anyhow::anyhow!("the controllers have ended")),
+        }
+    };
+    let outcome = tokio::select! {
+        served = serving => served.map_err(anyhow::Error::from),
+        led = leading => led,
+    };
+    leadership.release().await;
+    outcome
+}
+
+/// Runs both controllers.
+async fn control(client: Client, settings: &Settings) {
+    let registry = Arc::new(Registry::default());
+    let identity = settings.identity.as_str();
+    let clusters = Arc::new(cluster::Context {
+        client: client.clone(),
+        applier: Applier::new(client.clone(), cluster::MANAGER),
+        events: Events::new(client.clone(), "aeterna-cluster", identity),
+        registry: Arc::clone(&registry),
+        backoff: Backoff::default(),
+    });
+    let tenants = Arc::new(tenant::Context {
+        client: client.clone(),
+        events: Events::new(client.clone(), "aeterna-tenant", identity),
+        registry,
+        backoff: Backoff::default(),
+        written: std::sync::Mutex::default(),
+    });
+    let namespace = settings.watch_namespace.as_deref();
+    // Children say by a label whose they are; a watch without it would keep every Deployment of the cluster in memory.
+    let ours = watcher::Config::default().labels(&format!("{}={}", MANAGED_BY.0, MANAGED_BY.1));
+    let options = || kube::runtime::controller::Config::default().concurrency(CONCURRENCY);
+    let cluster_controller = Controller::new(scoped::<AeternaCluster>(&client, namespace), watcher::Config::default())
+        .with_config(options())
+        .owns(scoped::<Deployment>(&client, namespace), ours.clone())
+        .owns(scoped::<Job>(&client, namespace), ours)
+        .run(
+            |object, context| bounded("aeternacluster", cluster::reconcile(object, context)),
+            |object, error, context| match error {
+                Bounded::Failed(error) => cluster::retry(object, error, context),
+                Bounded::Late => Action::requeue(context.backoff.fail("late")),
+            },
+            clusters,
+        )
+        .for_each(|_| std::future::ready(()));
+    let tenant_controller = Controller::new(scoped::<TenantShard>(&client, namespace), watcher::Config::default())
+        .with_config(options())
+        .run(
+            |object, context| bounded("tenantshard", tenant::reconcile(object, context)),
+            |object, error, context| match error {
+                Bounded::Failed(error) => tenant::retry(object, error, context),
+                Bounded::Late => Action::requeue(context.backoff.fail("late")),
+            },
+            tenants,
+        )
+        .for_each(|_| std::future::ready(()));
+    futures::future::join(cluster_controller, tenant_controller).await;
+}
+
+fn scoped<K>(client: &Client, namespace: Option<&str>) -> Api<K>
+where
+    K: kube::Resource<Scope = k8s_openapi::NamespaceResourceScope, DynamicType = ()>,
+{
+    match namespace {
+        Some(namespace) => Api::namespaced(client.clone(), namespace),
+        None => Api::all(client.clone()),
+    }
+}
+
+/// A pass that failed, or took too long.
+#[derive(Debug, thiserror::Error)]
+enum Bounded<E: std::error::Error + 'static> {
+    /// It failed.
+    #[error(transparent)]
+    Failed(#[from] E),
+    /// It took longer than 30 s.
+    #[error("the pass took longer than 30 s")]
+    Late,
+}
+
+/// Bounds a pass in time, and counts it under controller-runtime's names.
+async fn bounded<E: std::error::Error + 'static>(
+    controller: &'static str,
+    pass: impl Future<Output = Result<Action, E>>,
+) -> Result<Action, Bounded<E>> {
+    let started = Instant::now();
+    let outcome = tokio::time::timeout(DEADLINE, pass).await;
+    metrics::histogram!("controller_runtime_reconcile_time_seconds", "controller" => controller)
+        .record(started.elapsed());
+    let result = match &outcome {
+        Ok(Ok(_)) => "success",
+        Ok(Err(_)) => "error",
+        Err(_) => "late",
+    };
+    metrics::counter!("controller_runtime_reconcile_total", "controller" => controller, "result" => result)
+        .increment(1);
+    match outcome {
+        Ok(done) => done.map_err(Bounded::Failed),
+        Err(_) => Err(Bounded::Late),
+    }
+}

@@ -1,0 +1,78 @@
+//! The status of a tenant: steps are written at once, counters every ten seconds.
+
+use std::sync::PoisonError;
+use std::time::Duration;
+
+use aeterna_crds::v1alpha1::TenantShard;
+use aeterna_kit::clock;
+use aeterna_plan::tenant::{Report, derive_status, same_but_progress};
+use kube::api::{Api, Patch, PatchParams};
+use kube::{Resource as _, ResourceExt as _};
+use serde_json::json;
+use tokio::time::Instant;
+
+use super::observe::Observation;
+use super::{Context, Error, LINGERING, MANAGER, MOVING, SETTLED};
+
+/// Between two writes that differ in counters only.
+const PROGRESS: Duration = Duration::from_secs(10);
+
+/// Names an object among all.
+pub(super) fn key(object: &TenantShard) -> String {
+    format!("{}/{}", object.namespace().unwrap_or_default(), object.name_any())
+}
+
+/// What the status said last, for a pass that could not look.
+pub(super) fn last_known(object: &TenantShard) -> Report {
+    let Some(status) = object.status.clone() else { return Report::default() };
+    Report { placement: status.placement, moving: status.moving, last_moves: status.last_moves, ..Report::default() }
+}
+
+/// Tells when to look again.
+pub(super) fn pace(report: &Report, seen: &Observation) -> Duration {
+    let verifying = report.verification.as_ref().is_some_and(|answer| answer.finished_at.is_none());
+    let waiting = seen.moves.iter().any(|moving| !moving.progress.step.is_final());
+    match (&report.moving, report.switched) {
+        (Some(_), false) => MOVING,
+        _ if verifying => MOVING,
+        _ if report.trouble.is_some() => LINGERING,
+        (Some(_), true) => LINGERING,
+        (None, _) if waiting => LINGERING,
+        // Just moved: the source's shard may be waiting to be retired.
+        (None, _) => SETTLED,
+    }
+}
+
+/// Writes the status if it differs enough, and tells of a change.
+pub(super) async fn report(context: &Context, object: &TenantShard, report: Report) -> Result<(), Error> {
+    let old = object.status.as_ref();
+    let status = derive_status(old, object.metadata.generation, report, clock::now());
+    if let Some(old) = old {
+        if *old == status {
+            return Ok(());
+        }
+        if same_but_progress(old, &status) && !is_due(context, &key(object)) {
+            return Ok(());
+        }
+    }
+    let api: Api<TenantShard> = Api::namespaced(context.client.clone(), &object.namespace().unwrap_or_default());
+    let body = json!({
+        "apiVersion": TenantShard::api_version(&()), "kind": TenantShard::kind(&()), "status": &status });
+    let params = PatchParams::apply(MANAGER).force();
+    match api.patch_status(&object.name_any(), &params, &Patch::Apply(&body)).await {
+        Ok(_) => {}
+        Err(kube::Error::Api(gone)) if gone.is_not_found() => return Ok(()),
+        Err(source) => {
+            return Err(Error::Api { operation: "write the status of a TenantShard", source: Box::new(source) });
+        }
+    }
+    context.written.lock().unwrap_or_else(PoisonError::into_inner).insert(key(object), Instant::now());
+    let before = old.map(|old| old.conditions.as_slice()).unwrap_or_default();
+    context.events.publish_change(&object.object_ref(&()), before, &status.conditions).await;
+    Ok(())
+}
+
+fn is_due(context: &Context, key: &str) -> bool {
+    let written = context.written.lock().unwrap_or_else(PoisonError::into_inner);
+    written.get(key).is_none_or(|at| at.elapsed() >= PROGRESS)
+}
