@@ -75,7 +75,8 @@ follow() {
 
 move() {
   local placement=$1 wanted=$2 traffic
-  load --tenant large-corp traffic --writes-per-second 100 >"$state/traffic.log" 2>&1 &
+  # Not through `load`: the signal below must reach the program itself.
+  "$binaries/aeterna-load" --url "$url" --tenant large-corp traffic --writes-per-second 100 >"$state/traffic.log" 2>&1 &
   traffic=$!
   sleep 2
   kubectl patch tenantshard large-corp -n "$namespace" --type merge -p "{\"spec\":{\"placement\":$placement}}" | sed 's/^/    /'

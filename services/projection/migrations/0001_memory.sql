@@ -23,6 +23,7 @@ create table memory.memories (
     updated_at   timestamptz not null default now(),
     expires_at   timestamptz,
     deleted_at   timestamptz,
+    words        tsvector not null generated always as (to_tsvector('english', content)) stored,
     primary key (tenant_id, id)
 );
 comment on column memory.memories.point_id is 'Made here, globally unique: a client''s own id never becomes a point id.';
@@ -35,7 +36,8 @@ create unique index memories_by_point on memory.memories (tenant_id, point_id);
 create index memories_by_change on memory.memories (tenant_id, changed_xid, point_id);
 create index memories_by_content on memory.memories (tenant_id, content_hash) where state = 'live';
 create index memories_expiring on memory.memories (expires_at) where state = 'live' and expires_at is not null;
-create index memories_words on memory.memories using gin (to_tsvector('english', content));
+-- No index on words: under row-level security the planner may not look into one before it has checked the tenant, for
+-- @@ is not leakproof (docs/decisions/0004-words-without-an-index.md).
 
 create table memory.outbox (
     outbox_id     bigint generated always as identity primary key,

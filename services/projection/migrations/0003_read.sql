@@ -32,10 +32,10 @@ begin
     if p_any_word then query := replace(query::text, '&', '|')::tsquery; end if;
     if numnode(query) = 0 then return; end if;
     return query
-        select 'words'::text, ts_rank_cd(to_tsvector('english', m.content), query, 1) as word_rank,
+        select 'words'::text, ts_rank_cd(m.words, query, 1) as word_rank,
                null::text, null::bigint, null::bigint, null::text, m
         from memory.memories m
-        where m.tenant_id = p_tenant and m.state = 'live' and to_tsvector('english', m.content) @@ query
+        where m.tenant_id = p_tenant and m.state = 'live' and m.words @@ query
           and (m.expires_at is null or m.expires_at > now())
           and (p_layers = '{}' or m.layer = any(p_layers)) and m.identifiers @> p_identifiers and m.tags @> p_tags
         order by word_rank desc, m.id limit p_limit;
