@@ -125,7 +125,9 @@ pub struct Database {
 impl Default for Database {
     fn default() -> Self {
         let (name, key) = ("aeterna-secrets".to_owned(), "database-url".to_owned());
-        Self { url_secret_ref: SecretKeyRef { name, key } }
+        Self {
+            url_secret_ref: SecretKeyRef { name, key },
+        }
     }
 }
 
@@ -177,12 +179,19 @@ fn local_name() -> String {
 }
 
 fn local_models() -> Vec<EmbeddingModel> {
-    vec![EmbeddingModel { name: local_name(), local: Some(LocalModel {}), open_ai_compatible: None }]
+    vec![EmbeddingModel {
+        name: local_name(),
+        local: Some(LocalModel {}),
+        open_ai_compatible: None,
+    }]
 }
 
 impl Default for Embedding {
     fn default() -> Self {
-        Self { default: local_name(), models: local_models() }
+        Self {
+            default: local_name(),
+            models: local_models(),
+        }
     }
 }
 
@@ -282,7 +291,11 @@ pub struct Relocator {
 
 impl Default for Relocator {
     fn default() -> Self {
-        Self { replicas: 1, concurrency: 4, resources: None }
+        Self {
+            replicas: 1,
+            concurrency: 4,
+            resources: None,
+        }
     }
 }
 
@@ -307,7 +320,10 @@ pub struct Sharding {
 }
 
 fn shared_shards() -> Vec<SharedShard> {
-    vec![SharedShard { name: "shared-shard-1".to_owned(), capacity: capacity() }]
+    vec![SharedShard {
+        name: "shared-shard-1".to_owned(),
+        capacity: capacity(),
+    }]
 }
 
 fn retention_seconds() -> i64 {
@@ -317,7 +333,11 @@ fn retention_seconds() -> i64 {
 impl Default for Sharding {
     fn default() -> Self {
         let (shared_shards, retention_seconds) = (shared_shards(), retention_seconds());
-        Self { shared_shards, onboarding: Onboarding::Open, retention_seconds }
+        Self {
+            shared_shards,
+            onboarding: Onboarding::Open,
+            retention_seconds,
+        }
     }
 }
 

@@ -65,7 +65,11 @@ pub struct Placement {
 
 impl Default for Placement {
     fn default() -> Self {
-        Self { mode: PlacementMode::Shared, shared: None, dedicated: None }
+        Self {
+            mode: PlacementMode::Shared,
+            shared: None,
+            dedicated: None,
+        }
     }
 }
 

@@ -47,7 +47,11 @@ impl Applier {
     /// Makes an applier with a field manager of its own.
     #[must_use]
     pub fn new(client: Client, manager: &'static str) -> Self {
-        Self { client: Quiet(client), manager, applied: Mutex::default() }
+        Self {
+            client: Quiet(client),
+            manager,
+            applied: Mutex::default(),
+        }
     }
 
     /// Makes a child as it should be, and returns it as it is.
@@ -65,7 +69,12 @@ impl Applier {
         let name = wanted.name_any();
         let failed = |operation| {
             let name = name.clone();
-            move |source| Error { operation, kind: K::kind(&()).into_owned(), name, source: Box::new(source) }
+            move |source| Error {
+                operation,
+                kind: K::kind(&()).into_owned(),
+                name,
+                source: Box::new(source),
+            }
         };
         let api: Api<K> = Api::namespaced(self.client.0.clone(), namespace);
         let key = format!("{namespace}/{}/{name}", K::kind(&()));
@@ -81,14 +90,24 @@ impl Applier {
             return Ok(live);
         }
         let params = PatchParams::apply(self.manager).force();
-        let live = api.patch(&name, &params, &Patch::Apply(&body)).await.map_err(failed("apply"))?;
+        let live = api
+            .patch(&name, &params, &Patch::Apply(&body))
+            .await
+            .map_err(failed("apply"))?;
         let seen = digest_live(&live, &body);
-        self.applied.lock().unwrap_or_else(PoisonError::into_inner).insert(key, (asked, seen));
+        self.applied
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(key, (asked, seen));
         Ok(live)
     }
 
     fn remembered(&self, key: &str) -> Option<(u64, u64)> {
-        self.applied.lock().unwrap_or_else(PoisonError::into_inner).get(key).copied()
+        self.applied
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(key)
+            .copied()
     }
 
     /// Deletes a child that is no longer asked for, if it is there and ours.
@@ -108,7 +127,9 @@ impl Applier {
             }
         };
         let api: Api<K> = Api::namespaced(self.client.0.clone(), namespace);
-        let Some(live) = api.get_opt(name).await.map_err(failed("read"))? else { return Ok(()) };
+        let Some(live) = api.get_opt(name).await.map_err(failed("read"))? else {
+            return Ok(());
+        };
         if !live.owner_references().iter().any(|owner| owner.uid == owner_uid) {
             return Ok(());
         }
@@ -135,7 +156,11 @@ fn digest_live<K: Serialize>(live: &K, wanted: &Value) -> u64 {
         if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
             metadata.retain(|field, _| field == "labels" || field == "ownerReferences" || field == "name");
         }
-        if let Some(spec) = object.get_mut("spec").and_then(Value::as_object_mut).filter(|_| !replicas) {
+        if let Some(spec) = object
+            .get_mut("spec")
+            .and_then(Value::as_object_mut)
+            .filter(|_| !replicas)
+        {
             spec.remove("replicas");
         }
     }

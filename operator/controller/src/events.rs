@@ -19,13 +19,20 @@ impl Events {
     /// Makes a publisher.
     #[must_use]
     pub fn new(client: Client, controller: &'static str, instance: &str) -> Self {
-        let reporter = Reporter { controller: controller.to_owned(), instance: Some(instance.to_owned()) };
-        Self { recorder: Recorder::new(client, reporter) }
+        let reporter = Reporter {
+            controller: controller.to_owned(),
+            instance: Some(instance.to_owned()),
+        };
+        Self {
+            recorder: Recorder::new(client, reporter),
+        }
     }
 
     /// Publishes what has changed from one list of conditions to the next. A failure is only logged.
     pub async fn publish_change(&self, object: &ObjectReference, old: &[Condition], new: &[Condition]) {
-        let Some(now) = find_condition(new, ConditionType::Ready) else { return };
+        let Some(now) = find_condition(new, ConditionType::Ready) else {
+            return;
+        };
         let before = find_condition(old, ConditionType::Ready);
         if before.is_some_and(|before| before.reason == now.reason && before.status == now.status) {
             return;

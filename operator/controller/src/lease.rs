@@ -9,8 +9,8 @@ use std::time::Duration;
 use aeterna_kit::clock;
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
-use kube::api::{Api, PostParams};
 use kube::Client;
+use kube::api::{Api, PostParams};
 use tokio::time::Instant;
 
 /// The Lease's name.
@@ -59,7 +59,10 @@ impl Leadership {
     /// Prepares to lead, as `identity`.
     #[must_use]
     pub fn new(client: Client, namespace: &str, identity: &str) -> Self {
-        Self { api: Api::namespaced(client, namespace), identity: identity.to_owned() }
+        Self {
+            api: Api::namespaced(client, namespace),
+            identity: identity.to_owned(),
+        }
     }
 
     /// Waits until this process leads.
@@ -82,10 +85,18 @@ impl Leadership {
 
     /// Takes the Lease if it is free: given back, or unchanged for its duration by *our* clock.
     async fn try_acquire(&self, seen: &mut Option<(Option<String>, Instant)>) -> Result<bool, Error> {
-        let api = |operation| move |source| Error::Api { operation, source: Box::new(source) };
+        let api = |operation| {
+            move |source| Error::Api {
+                operation,
+                source: Box::new(source),
+            }
+        };
         let Some(mut lease) = self.api.get_opt(NAME).await.map_err(api("read"))? else {
             let lease = Lease {
-                metadata: ObjectMeta { name: Some(NAME.to_owned()), ..ObjectMeta::default() },
+                metadata: ObjectMeta {
+                    name: Some(NAME.to_owned()),
+                    ..ObjectMeta::default()
+                },
                 spec: Some(self.claim(0)),
             };
             return match self.api.create(&PostParams::default(), &lease).await {
@@ -127,7 +138,10 @@ impl Leadership {
         match self.api.replace(NAME, &PostParams::default(), lease).await {
             Ok(_) => Ok(true),
             Err(kube::Error::Api(status)) if status.is_conflict() => Ok(false),
-            Err(source) => Err(Error::Api { operation: "renew", source: Box::new(source) }),
+            Err(source) => Err(Error::Api {
+                operation: "renew",
+                source: Box::new(source),
+            }),
         }
     }
 
@@ -149,7 +163,10 @@ impl Leadership {
     }
 
     async fn renew(&self) -> Result<bool, Error> {
-        let read = |source| Error::Api { operation: "read", source: Box::new(source) };
+        let read = |source| Error::Api {
+            operation: "read",
+            source: Box::new(source),
+        };
         let mut lease = self.api.get(NAME).await.map_err(read)?;
         let spec = lease.spec.get_or_insert_default();
         if spec.holder_identity.as_deref() != Some(self.identity.as_str()) {
@@ -161,7 +178,9 @@ impl Leadership {
 
     /// Gives the Lease back, so that the next one need not wait.
     pub async fn release(&self) {
-        let Ok(mut lease) = self.api.get(NAME).await else { return };
+        let Ok(mut lease) = self.api.get(NAME).await else {
+            return;
+        };
         let spec = lease.spec.get_or_insert_default();
         if spec.holder_identity.as_deref() == Some(self.identity.as_str()) {
             spec.holder_identity = Some(String::new());

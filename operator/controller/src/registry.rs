@@ -45,27 +45,46 @@ impl Registry {
         {
             return Ok(pool.clone());
         }
-        let limits = db::Limits { connections: CONNECTIONS, ..db::Limits::default() };
+        let limits = db::Limits {
+            connections: CONNECTIONS,
+            ..db::Limits::default()
+        };
         let pool = db::connect_lazy(url, "aeterna-operator", limits)?;
         pools.insert(namespace.to_owned(), (url.to_owned(), pool.clone()));
-        self.handles.lock().unwrap_or_else(PoisonError::into_inner).remove(namespace);
+        self.handles
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(namespace);
         Ok(pool)
     }
 
     /// Returns the cluster of a namespace, if it is ready for tenants.
     #[must_use]
     pub fn get(&self, namespace: &str) -> Option<Handle> {
-        self.handles.lock().unwrap_or_else(PoisonError::into_inner).get(namespace).cloned()
+        self.handles
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(namespace)
+            .cloned()
     }
 
     /// Declares a cluster ready for tenants.
     pub fn put(&self, namespace: &str, handle: Handle) {
-        self.handles.lock().unwrap_or_else(PoisonError::into_inner).insert(namespace.to_owned(), handle);
+        self.handles
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(namespace.to_owned(), handle);
     }
 
     /// Forgets a namespace: its cluster is gone.
     pub fn forget(&self, namespace: &str) {
-        self.handles.lock().unwrap_or_else(PoisonError::into_inner).remove(namespace);
-        self.pools.lock().unwrap_or_else(PoisonError::into_inner).remove(namespace);
+        self.handles
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(namespace);
+        self.pools
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(namespace);
     }
 }

@@ -48,7 +48,12 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
     let asked = client.clone();
     let readiness = Readiness::default().with("definitions", Need::Required, move || {
         let api: Api<AeternaCluster> = Api::all(asked.clone());
-        async move { api.list(&ListParams::default().limit(1)).await.map(|_| ()).map_err(|error| error.to_string()) }
+        async move {
+            api.list(&ListParams::default().limit(1))
+                .await
+                .map(|_| ())
+                .map_err(|error| error.to_string())
+        }
     });
     let stack = Stack {
         readiness: readiness.clone(),

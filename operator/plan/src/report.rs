@@ -16,7 +16,10 @@ pub struct Because {
 impl Because {
     /// Makes one.
     pub fn new(reason: Reason, message: impl Into<String>) -> Self {
-        Self { reason, message: message.into() }
+        Self {
+            reason,
+            message: message.into(),
+        }
     }
 }
 
@@ -60,13 +63,21 @@ impl<'a> Conditions<'a> {
     /// Begins with the list in status; all new ones are about `generation`.
     #[must_use]
     pub fn after(old: &'a [Condition], generation: Option<i64>, now: Timestamp) -> Self {
-        Self { old, generation, now, new: Vec::new() }
+        Self {
+            old,
+            generation,
+            now,
+            new: Vec::new(),
+        }
     }
 
     /// Sets a condition; its transition time stays while its status does.
     pub fn set(&mut self, kind: ConditionType, holds: Holds, because: &Because) {
         let status = holds.as_str();
-        let same = self.old.iter().find(|old| old.type_ == kind.as_str() && old.status == status);
+        let same = self
+            .old
+            .iter()
+            .find(|old| old.type_ == kind.as_str() && old.status == status);
         self.new.push(Condition {
             type_: kind.as_str().to_owned(),
             status: status.to_owned(),

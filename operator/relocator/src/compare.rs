@@ -59,16 +59,23 @@ pub struct Comparison<'a> {
 ///
 /// # Errors
 /// Whatever the truth or the store answers, and [`Error::Unrepairable`].
-pub async fn compare_page(
-    this: &Comparison<'_>,
-    after: Option<Uuid>,
-    findings: &mut Findings,
-) -> Result<Option<Uuid>> {
+pub async fn compare_page(this: &Comparison<'_>, after: Option<Uuid>, findings: &mut Findings) -> Result<Option<Uuid>> {
     let collection = &this.shard.collection;
-    let mut points = this.store.scan(collection, this.scope.tenant(), this.floor, after, PAGE).await?;
+    let mut points = this
+        .store
+        .scan(collection, this.scope.tenant(), this.floor, after, PAGE)
+        .await?;
     let full = |len: usize| u32::try_from(len).is_ok_and(|len| len >= PAGE);
-    let mut upto = if full(points.len()) { points.last().map(|point| point.point_id) } else { None };
-    let range = truth::Range { after, upto, limit: i64::from(PAGE) };
+    let mut upto = if full(points.len()) {
+        points.last().map(|point| point.point_id)
+    } else {
+        None
+    };
+    let range = truth::Range {
+        after,
+        upto,
+        limit: i64::from(PAGE),
+    };
     let rows = truth::read_range(this.pool, this.scope, range).await?;
     if full(rows.len()) {
         // More rows than fit: the range ends at the last one.
@@ -119,7 +126,13 @@ enum Verdict {
 fn judge(row: Option<&Row>, point: Option<&Found>) -> Verdict {
     match (row, point) {
         (None, None) => Verdict::Equal,
-        (None, Some(point)) => if point.deleted { Verdict::Equal } else { Verdict::Orphaned },
+        (None, Some(point)) => {
+            if point.deleted {
+                Verdict::Equal
+            } else {
+                Verdict::Orphaned
+            }
+        }
         (Some(row), None) => match row.state {
             State::Live => Verdict::Missing,
             // A tombstone needs no marker in a projection that never held the memory.
@@ -132,7 +145,10 @@ fn judge(row: Option<&Row>, point: Option<&Found>) -> Verdict {
                     !point.deleted
                         && point.version == row.version
                         && point.hash.as_deref() == Some(hex(&row.content_hash).as_str())
-                        && point.vector.as_deref().is_some_and(|found| is_close(found, &row.embedding))
+                        && point
+                            .vector
+                            .as_deref()
+                            .is_some_and(|found| is_close(found, &row.embedding))
                 }
             };
             if same { Verdict::Equal } else { Verdict::Stale }
@@ -145,14 +161,20 @@ fn is_close(found: &[f32], embedding: &[f32]) -> bool {
     let length = embedding.iter().map(|value| value * value).sum::<f32>().sqrt();
     let scale = if length > 0.0 { length.recip() } else { 1.0 };
     found.len() == embedding.len()
-        && found.iter().zip(embedding).all(|(found, wanted)| (found - wanted * scale).abs() <= TOLERANCE)
+        && found
+            .iter()
+            .zip(embedding)
+            .all(|(found, wanted)| (found - wanted * scale).abs() <= TOLERANCE)
 }
 
 /// Reads what differs once more, leaves alone what is newer, counts and repairs the rest.
 async fn settle(this: &Comparison<'_>, differing: &[Uuid], findings: &mut Findings) -> Result<()> {
     let mut older = Vec::new();
     // Points first: a row read after its point can only be newer than what its writer told the store.
-    let points = this.store.fetch(&this.shard.collection, differing, REQUEST_DEADLINE).await?;
+    let points = this
+        .store
+        .fetch(&this.shard.collection, differing, REQUEST_DEADLINE)
+        .await?;
     let newer = match this.newer {
         Newer::Since(since) => truth::Unsettled::Since(since),
         Newer::Unconfirmed => truth::Unsettled::Unconfirmed,
@@ -163,7 +185,11 @@ async fn settle(this: &Comparison<'_>, differing: &[Uuid], findings: &mut Findin
         let point = points.iter().find(|point| point.point_id == *point_id);
         if let Some(holder) = point.and_then(|point| foreign(this.scope, point)) {
             findings.foreign += 1;
-            return Err(Error::Unrepairable { point: *point_id, shard: this.shard.shard_id.to_string(), holder });
+            return Err(Error::Unrepairable {
+                point: *point_id,
+                shard: this.shard.shard_id.to_string(),
+                holder,
+            });
         }
         // A point of an earlier projection is not this one's.
         let point = point.filter(|point| point.generation >= this.floor.0);
@@ -193,10 +219,18 @@ async fn repair(this: &Comparison<'_>, rows: &[Row]) -> Result<()> {
     if rows.is_empty() {
         return Ok(());
     }
-    let stamp = Stamp { tenant: this.scope.tenant(), generation: this.generation };
-    this.store.upsert(&this.shard.collection, stamp, rows, REQUEST_DEADLINE).await?;
+    let stamp = Stamp {
+        tenant: this.scope.tenant(),
+        generation: this.generation,
+    };
+    this.store
+        .upsert(&this.shard.collection, stamp, rows, REQUEST_DEADLINE)
+        .await?;
     let points: Vec<Uuid> = rows.iter().map(|row| row.point_id).collect();
-    let found = this.store.fetch(&this.shard.collection, &points, REQUEST_DEADLINE).await?;
+    let found = this
+        .store
+        .fetch(&this.shard.collection, &points, REQUEST_DEADLINE)
+        .await?;
     for row in rows {
         let point = found.iter().find(|point| point.point_id == row.point_id);
         // A writer may have been faster: then the point is newer, and right.
@@ -206,7 +240,11 @@ async fn repair(this: &Comparison<'_>, rows: &[Row]) -> Result<()> {
                 format!("version {} of generation {}", point.version, point.generation)
             });
             let shard = this.shard.shard_id.to_string();
-            return Err(Error::Unrepairable { point: row.point_id, shard, holder });
+            return Err(Error::Unrepairable {
+                point: row.point_id,
+                shard,
+                holder,
+            });
         }
     }
     Ok(())
@@ -261,10 +299,34 @@ mod tests {
     #[test]
     fn another_version_hash_or_vector_is_stale() {
         let live = row(State::Live);
-        assert_eq!(judge(Some(&live), Some(&Found { version: 2, ..point() })), Verdict::Stale);
-        assert_eq!(judge(Some(&live), Some(&Found { hash: None, ..point() })), Verdict::Stale);
-        assert_eq!(judge(Some(&live), Some(&Found { vector: Some(vec![0.8, 0.6]), ..point() })), Verdict::Stale);
-        assert_eq!(judge(Some(&live), Some(&Found { deleted: true, ..point() })), Verdict::Stale);
+        assert_eq!(
+            judge(Some(&live), Some(&Found { version: 2, ..point() })),
+            Verdict::Stale
+        );
+        assert_eq!(
+            judge(Some(&live), Some(&Found { hash: None, ..point() })),
+            Verdict::Stale
+        );
+        assert_eq!(
+            judge(
+                Some(&live),
+                Some(&Found {
+                    vector: Some(vec![0.8, 0.6]),
+                    ..point()
+                })
+            ),
+            Verdict::Stale
+        );
+        assert_eq!(
+            judge(
+                Some(&live),
+                Some(&Found {
+                    deleted: true,
+                    ..point()
+                })
+            ),
+            Verdict::Stale
+        );
     }
 
     #[test]
@@ -276,6 +338,15 @@ mod tests {
     #[test]
     fn a_point_without_a_row_is_an_orphan_unless_it_is_a_marker() {
         assert_eq!(judge(None, Some(&point())), Verdict::Orphaned);
-        assert_eq!(judge(None, Some(&Found { deleted: true, ..point() })), Verdict::Equal);
+        assert_eq!(
+            judge(
+                None,
+                Some(&Found {
+                    deleted: true,
+                    ..point()
+                })
+            ),
+            Verdict::Equal
+        );
     }
 }

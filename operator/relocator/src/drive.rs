@@ -48,7 +48,10 @@ impl Driven {
     /// Returns the claim.
     #[must_use]
     pub fn claim(&self) -> Claim {
-        Claim { move_id: self.moving.move_id, attempt: self.moving.attempt }
+        Claim {
+            move_id: self.moving.move_id,
+            attempt: self.moving.attempt,
+        }
     }
 
     /// Returns the tenant.
@@ -88,10 +91,15 @@ const MAX_PAUSE: Duration = Duration::from_secs(15);
 /// # Cancel safety
 /// May be dropped anywhere: the claim then runs out, and the next one resumes at the last saved progress.
 pub async fn drive(context: &Context, moving: Move) -> Ended {
-    let claim = Claim { move_id: moving.move_id, attempt: moving.attempt };
+    let claim = Claim {
+        move_id: moving.move_id,
+        attempt: moving.attempt,
+    };
     let saved = moving.progress.clone();
     let outcome = match prepare(context, moving).await {
-        Ok(mut driven) => walk(context, &mut driven).await.map_err(|error| (error, driven.moving.progress)),
+        Ok(mut driven) => walk(context, &mut driven)
+            .await
+            .map_err(|error| (error, driven.moving.progress)),
         Err(error) => Err((error, saved)),
     };
     match outcome {
@@ -112,17 +120,28 @@ async fn prepare(context: &Context, moving: Move) -> Result<Driven> {
     let tenant = TenantId::parse(moving.tenant_id.clone())?;
     let target = shards::fetch_shard(&context.pool, &moving.target)
         .await?
-        .ok_or_else(|| aeterna_tenancy::Error::UnknownShard { shard: moving.target.clone() })?;
+        .ok_or_else(|| aeterna_tenancy::Error::UnknownShard {
+            shard: moving.target.clone(),
+        })?;
     let store = context.stores.at(&target.endpoint)?;
     if moving.progress.step.is_before_retain() {
         // A row of another life, or a collection that is not the shard's, must not be filled.
         if target.identity != moving.target_identity {
-            return Err(aeterna_tenancy::Error::UnknownShard { shard: moving.target.clone() }.into());
+            return Err(aeterna_tenancy::Error::UnknownShard {
+                shard: moving.target.clone(),
+            }
+            .into());
         }
         store.require_identity(&target.collection, target.identity).await?;
     }
     let scope = TenantScope::for_worker(tenant);
-    Ok(Driven { moving, scope, target, store, acknowledged: catch_up::Acknowledged::default() })
+    Ok(Driven {
+        moving,
+        scope,
+        target,
+        store,
+        acknowledged: catch_up::Acknowledged::default(),
+    })
 }
 
 async fn walk(context: &Context, driven: &mut Driven) -> Result<Ended> {
@@ -141,7 +160,11 @@ async fn walk(context: &Context, driven: &mut Driven) -> Result<Ended> {
         progress.error = None;
         progress.step = following;
         let rest = pace == Pace::Rest && following == step;
-        let lease = if rest || following.is_final() { Duration::ZERO } else { LEASE };
+        let lease = if rest || following.is_final() {
+            Duration::ZERO
+        } else {
+            LEASE
+        };
         save(&context.pool, driven.claim(), step, &driven.moving.progress, lease).await?;
         context.probe.reach(Point::Saved(step)).await;
         if following.is_final() {
@@ -169,7 +192,11 @@ async fn work(context: &Context, driven: &mut Driven, step: Step) -> Result<(Obs
 async fn note_failure(context: &Context, claim: Claim, mut progress: Progress, error: &Error) -> Ended {
     let step = progress.step;
     let previous = progress.not_before.duration_since(clock::now()).unsigned_abs();
-    let pause = if progress.error.is_some() { (previous * 2).clamp(Duration::from_secs(1), MAX_PAUSE) } else { Duration::from_secs(1) };
+    let pause = if progress.error.is_some() {
+        (previous * 2).clamp(Duration::from_secs(1), MAX_PAUSE)
+    } else {
+        Duration::from_secs(1)
+    };
     progress.error = Some(describe(error));
     progress.waiting_for = Some(format!("the next try, in {} s", pause.as_secs()));
     progress.not_before = clock::now() + pause;

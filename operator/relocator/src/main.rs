@@ -24,7 +24,12 @@ async fn main() -> anyhow::Result<()> {
     let asked = pool.clone();
     let readiness = Readiness::default().with("database", Need::Required, move || {
         let pool = asked.clone();
-        async move { aeterna_projection::migrations().check(&pool).await.map_err(|error| error.to_string()) }
+        async move {
+            aeterna_projection::migrations()
+                .check(&pool)
+                .await
+                .map_err(|error| error.to_string())
+        }
     });
     let context = Context {
         pool: pool.clone(),
@@ -35,8 +40,15 @@ async fn main() -> anyhow::Result<()> {
     spawn_forever("cleaner", cleaner::run(context.clone()));
     spawn_forever("verifier", verifier::run(context));
     let recorder = observe::install("aeterna-relocator")?;
-    let scrape = Scrape { recorder, pool: Some(pool) };
-    let stack = Stack { readiness: readiness.clone(), scrape, open_to_browsers: false };
+    let scrape = Scrape {
+        recorder,
+        pool: Some(pool),
+    };
+    let stack = Stack {
+        readiness: readiness.clone(),
+        scrape,
+        open_to_browsers: false,
+    };
     serve(stack.wrap(Router::new()), settings.port, readiness, asked_to_end()).await?;
     Ok(())
 }

@@ -45,10 +45,14 @@ pub async fn verify(context: &Context, tenant: &str) -> Result<Findings> {
     let tenant = TenantId::parse(tenant.to_owned())?;
     let route = routes::fetch_route(&context.pool, &tenant)
         .await?
-        .ok_or_else(|| TenancyError::UnknownTenant { tenant: tenant.to_string() })?;
+        .ok_or_else(|| TenancyError::UnknownTenant {
+            tenant: tenant.to_string(),
+        })?;
     let shard = shards::fetch_shard(&context.pool, &route.shard_id)
         .await?
-        .ok_or_else(|| TenancyError::UnknownShard { shard: route.shard_id.clone() })?;
+        .ok_or_else(|| TenancyError::UnknownShard {
+            shard: route.shard_id.clone(),
+        })?;
     let store = context.stores.at(&shard.endpoint)?;
     store.require_identity(&shard.collection, shard.identity).await?;
     let scope = TenantScope::for_worker(tenant);
@@ -67,6 +71,14 @@ pub async fn verify(context: &Context, tenant: &str) -> Result<Findings> {
         after = compare_page(&comparison, after, &mut findings).await?;
     }
     // A flip in the meantime: the pass was about a projection that nobody reads any more.
-    let still = routes::fetch_route(&context.pool, scope.tenant()).await?.is_some_and(|now| now == route);
-    if still { Ok(findings) } else { Err(Error::Moved { tenant: route.tenant_id }) }
+    let still = routes::fetch_route(&context.pool, scope.tenant())
+        .await?
+        .is_some_and(|now| now == route);
+    if still {
+        Ok(findings)
+    } else {
+        Err(Error::Moved {
+            tenant: route.tenant_id,
+        })
+    }
 }

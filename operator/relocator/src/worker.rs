@@ -17,7 +17,9 @@ const IDLE: Duration = Duration::from_millis(250);
 pub async fn run(context: Context, concurrency: usize) {
     let slots = Arc::new(Semaphore::new(concurrency.max(1)));
     loop {
-        let Ok(slot) = Arc::clone(&slots).acquire_owned().await else { return };
+        let Ok(slot) = Arc::clone(&slots).acquire_owned().await else {
+            return;
+        };
         match claim(&context.pool, LEASE).await {
             Ok(Some(moving)) => {
                 let context = context.clone();

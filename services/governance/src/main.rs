@@ -7,7 +7,11 @@ use governance_service::router;
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     service::log();
-    let definition = Definition { name: "governance-service", port: 8003, migrations: Vec::new() };
+    let definition = Definition {
+        name: "governance-service",
+        port: 8003,
+        migrations: Vec::new(),
+    };
     match service::parse::<Settings>() {
         Command::Serve(settings) => {
             let laid = Foundation::lay(&definition, &settings)?;

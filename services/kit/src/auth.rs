@@ -80,7 +80,10 @@ impl Authenticator {
             tracing::warn!("authentication is disabled: every caller may name any tenant");
         }
         metrics::gauge!("auth_disabled").set(f64::from(u8::from(open)));
-        Self { mode: Arc::new(mode), limit: Arc::new(limit) }
+        Self {
+            mode: Arc::new(mode),
+            limit: Arc::new(limit),
+        }
     }
 
     /// Tells whether callers prove nothing.
@@ -102,7 +105,10 @@ impl Authenticator {
             }
         };
         self.limit.check(&tenant)?;
-        Ok(Caller { scope: TenantScope(tenant), subject })
+        Ok(Caller {
+            scope: TenantScope(tenant),
+            subject,
+        })
     }
 }
 
@@ -111,10 +117,14 @@ fn missing_tenant() -> Problem {
 }
 
 fn named_tenant(parts: &Parts) -> Result<Option<TenantId>, Problem> {
-    let Some(value) = parts.headers.get(TENANT) else { return Ok(None) };
+    let Some(value) = parts.headers.get(TENANT) else {
+        return Ok(None);
+    };
     let text = std::str::from_utf8(value.as_bytes())
         .map_err(|_| Problem::field(Code::InvalidUtf8, TENANT, "the tenant id is not UTF-8"))?;
-    TenantId::parse(text).map(Some).map_err(|error| Problem::field(Code::InvalidTenant, TENANT, error.to_string()))
+    TenantId::parse(text)
+        .map(Some)
+        .map_err(|error| Problem::field(Code::InvalidTenant, TENANT, error.to_string()))
 }
 
 fn bearer(parts: &Parts) -> Result<&str, Problem> {
@@ -130,7 +140,10 @@ fn bearer(parts: &Parts) -> Result<&str, Problem> {
 fn choose(allowed: &[TenantId], named: Option<TenantId>) -> Result<TenantId, Problem> {
     match (named, allowed) {
         (Some(named), allowed) if allowed.contains(&named) => Ok(named),
-        (Some(_), _) => Err(Problem::new(Code::Forbidden, "the token does not cover the tenant in X-Tenant-ID")),
+        (Some(_), _) => Err(Problem::new(
+            Code::Forbidden,
+            "the token does not cover the tenant in X-Tenant-ID",
+        )),
         (None, [only]) => Ok(only.clone()),
         (None, []) => Err(Problem::new(Code::Forbidden, "the token covers no tenant")),
         (None, _) => Err(missing_tenant()),

@@ -32,7 +32,11 @@ struct Inner {
 
 impl std::fmt::Debug for Cache {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(if self.inner.is_some() { "Cache(redis)" } else { "Cache(none)" })
+        f.write_str(if self.inner.is_some() {
+            "Cache(redis)"
+        } else {
+            "Cache(none)"
+        })
     }
 }
 
@@ -47,15 +51,23 @@ impl Cache {
     /// # Errors
     /// [`UrlError`].
     pub fn connect_lazy(url: Option<&str>) -> Result<Self, UrlError> {
-        let Some(url) = url else { return Ok(Self { inner: None }) };
+        let Some(url) = url else {
+            return Ok(Self { inner: None });
+        };
         let client = redis::Client::open(url).map_err(UrlError)?;
         let config = ConnectionManagerConfig::new()
             .set_number_of_retries(1)
             .set_connection_timeout(Some(Duration::from_millis(500)))
             .set_response_timeout(Some(PATIENCE));
         let connection = ConnectionManager::new_lazy_with_config(client, config).map_err(UrlError)?;
-        let inner = Inner { connection, began: Instant::now(), resting_until: AtomicU64::new(0) };
-        Ok(Self { inner: Some(Arc::new(inner)) })
+        let inner = Inner {
+            connection,
+            began: Instant::now(),
+            resting_until: AtomicU64::new(0),
+        };
+        Ok(Self {
+            inner: Some(Arc::new(inner)),
+        })
     }
 
     /// Returns a value; a miss when it is not there or the cache does not answer.
@@ -69,7 +81,9 @@ impl Cache {
     pub async fn put(&self, key: &str, value: Vec<u8>, life: Duration) {
         let Some(inner) = self.awake() else { return };
         let mut connection = inner.connection.clone();
-        inner.bounded(connection.set_ex::<_, _, ()>(key, value, life.as_secs().max(1))).await;
+        inner
+            .bounded(connection.set_ex::<_, _, ()>(key, value, life.as_secs().max(1)))
+            .await;
     }
 
     /// Asks the cache for a sign of life; also fine where there is none.
@@ -80,11 +94,15 @@ impl Cache {
         let Some(inner) = &self.inner else { return Ok(()) };
         let mut connection = inner.connection.clone();
         let asked = tokio::time::timeout(Duration::from_millis(500), connection.ping::<()>()).await;
-        asked.map_err(|_| "no answer".to_owned())?.map_err(|error| error.to_string())
+        asked
+            .map_err(|_| "no answer".to_owned())?
+            .map_err(|error| error.to_string())
     }
 
     fn awake(&self) -> Option<&Inner> {
-        self.inner.as_deref().filter(|inner| inner.now() >= inner.resting_until.load(Ordering::Relaxed))
+        self.inner
+            .as_deref()
+            .filter(|inner| inner.now() >= inner.resting_until.load(Ordering::Relaxed))
     }
 }
 
@@ -101,7 +119,10 @@ impl Inner {
         };
         metrics::counter!("cache_errors_total").increment(1);
         tracing::debug!(error, "the cache is passed over");
-        self.resting_until.store(self.now() + u64::try_from(REST.as_millis()).unwrap_or(0), Ordering::Relaxed);
+        self.resting_until.store(
+            self.now() + u64::try_from(REST.as_millis()).unwrap_or(0),
+            Ordering::Relaxed,
+        );
         None
     }
 }

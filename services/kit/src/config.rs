@@ -107,7 +107,9 @@ impl Settings {
     /// [`Error`] says which variable to set.
     pub fn authenticator(&self) -> Result<Authenticator, Error> {
         let mode = match self.auth_mode.ok_or(Error::NoAuthMode)? {
-            AuthMode::Disabled => Mode::Disabled { default_tenant: self.auth_default_tenant.clone() },
+            AuthMode::Disabled => Mode::Disabled {
+                default_tenant: self.auth_default_tenant.clone(),
+            },
             AuthMode::Jwt => Mode::Jwt(Box::new(self.verifier()?)),
         };
         Ok(Authenticator::new(mode, Limit::per_second(self.rate_limit_per_second)))
@@ -115,7 +117,10 @@ impl Settings {
 
     fn verifier(&self) -> Result<Verifier, Error> {
         let read = |path: &PathBuf| {
-            std::fs::read(path).map_err(|source| Error::KeyFile { path: path.clone(), source })
+            std::fs::read(path).map_err(|source| Error::KeyFile {
+                path: path.clone(),
+                source,
+            })
         };
         let (issuer, audience) = (self.auth_jwt_issuer.as_deref(), self.auth_jwt_audience.as_deref());
         if let Some(path) = &self.auth_jwt_secret_file {

@@ -60,7 +60,10 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { connections: 10, statement: Duration::from_secs(10) }
+        Self {
+            connections: 10,
+            statement: Duration::from_secs(10),
+        }
     }
 }
 
@@ -73,13 +76,16 @@ const ACQUIRE: Duration = Duration::from_secs(2);
 /// [`Error::Url`].
 pub fn connect_lazy(url: &str, application: &str, limits: Limits) -> Result<PgPool, Error> {
     let statement = format!("{}ms", limits.statement.as_millis());
-    let options = PgConnectOptions::from_str(url).map_err(|source| Error::Url { source })?.application_name(application).options([
-        // The write function demands it, whatever the database's default is.
-        ("default_transaction_isolation", "read committed"),
-        ("statement_timeout", statement.as_str()),
-        // A process that hangs between two statements must not keep locks.
-        ("idle_in_transaction_session_timeout", "15s"),
-    ]);
+    let options = PgConnectOptions::from_str(url)
+        .map_err(|source| Error::Url { source })?
+        .application_name(application)
+        .options([
+            // The write function demands it, whatever the database's default is.
+            ("default_transaction_isolation", "read committed"),
+            ("statement_timeout", statement.as_str()),
+            // A process that hangs between two statements must not keep locks.
+            ("idle_in_transaction_session_timeout", "15s"),
+        ]);
     Ok(PgPoolOptions::new()
         .max_connections(limits.connections)
         .acquire_timeout(ACQUIRE)
@@ -99,7 +105,10 @@ pub async fn tenant_tx(pool: &PgPool, scope: &TenantScope) -> Result<Transaction
         .bind(scope.tenant().as_str())
         .execute(&mut *tx)
         .await
-        .map_err(|source| Error::Role { role: "aeterna_app", source })?;
+        .map_err(|source| Error::Role {
+            role: "aeterna_app",
+            source,
+        })?;
     Ok(tx)
 }
 
@@ -112,7 +121,10 @@ pub async fn system_tx(pool: &PgPool) -> Result<Transaction<'static, Postgres>, 
     sqlx::query("select set_config('role', 'aeterna_system', true)")
         .execute(&mut *tx)
         .await
-        .map_err(|source| Error::Role { role: "aeterna_system", source })?;
+        .map_err(|source| Error::Role {
+            role: "aeterna_system",
+            source,
+        })?;
     Ok(tx)
 }
 
@@ -122,8 +134,14 @@ pub async fn system_tx(pool: &PgPool) -> Result<Transaction<'static, Postgres>, 
 /// [`Error::Unsafe`] says what is wrong; [`Error::Connect`] or [`Error::Role`] when that cannot be told.
 pub async fn require_safe_role(pool: &PgPool) -> Result<(), Error> {
     let mut tx = pool.begin().await.map_err(|source| Error::Connect { source })?;
-    let role = |source| Error::Role { role: "aeterna_app", source };
-    sqlx::query("set local role aeterna_app").execute(&mut *tx).await.map_err(role)?;
+    let role = |source| Error::Role {
+        role: "aeterna_app",
+        source,
+    };
+    sqlx::query("set local role aeterna_app")
+        .execute(&mut *tx)
+        .await
+        .map_err(role)?;
     let (superuser, bypass, owned): (bool, bool, i64) = sqlx::query_as(
         "select r.rolsuper, r.rolbypassrls, (select count(*) from pg_class c where c.relowner = r.oid)
          from pg_roles r where r.rolname = current_user",
@@ -137,7 +155,9 @@ pub async fn require_safe_role(pool: &PgPool) -> Result<(), Error> {
         (_, _, 1..) => "the role aeterna_app owns tables; give them to the login of DATABASE_URL",
         _ => return Ok(()),
     };
-    Err(Error::Unsafe { reason: reason.to_owned() })
+    Err(Error::Unsafe {
+        reason: reason.to_owned(),
+    })
 }
 
 /// Runs a query under its name in `database_query_duration_seconds`.
@@ -158,7 +178,9 @@ pub fn is_unavailable(error: &sqlx::Error) -> bool {
         sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::Protocol(_) => true,
         // 08 connection, 53 resources, 57P shutdown, 55P03 lock, 57014 timeout, 40 serialization.
         sqlx::Error::Database(refused) => refused.code().is_some_and(|code| {
-            ["08", "53", "57P", "55P03", "57014", "40"].iter().any(|prefix| code.starts_with(prefix))
+            ["08", "53", "57P", "55P03", "57014", "40"]
+                .iter()
+                .any(|prefix| code.starts_with(prefix))
         }),
         _ => false,
     }

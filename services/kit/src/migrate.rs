@@ -51,7 +51,10 @@ const LOCK: i64 = 0x6165_7465_726e_6101;
 /// Returns the kit's own set: the roles that all others grant to.
 #[must_use]
 pub fn kit_migrations() -> Migrations {
-    Migrations { schema: "kit", migrator: &ROLES }
+    Migrations {
+        schema: "kit",
+        migrator: &ROLES,
+    }
 }
 
 impl Migrations {
@@ -65,16 +68,24 @@ impl Migrations {
         // A connection of its own: the search path and the lock must not go back to the pool.
         let mut connection = pool.acquire().await.map_err(prepare)?.detach();
         self.enter(&mut connection).await.map_err(prepare)?;
-        self.migrator.run(&mut connection).await.map_err(|source| Error::Migrate { schema, source })?;
+        self.migrator
+            .run(&mut connection)
+            .await
+            .map_err(|source| Error::Migrate { schema, source })?;
         connection.close().await.map_err(prepare)
     }
 
     /// Takes the lock, which ends with the connection, and makes the schema the current one.
     async fn enter(&self, connection: &mut PgConnection) -> sqlx::Result<()> {
-        sqlx::query("select pg_advisory_lock($1)").bind(LOCK).execute(&mut *connection).await?;
+        sqlx::query("select pg_advisory_lock($1)")
+            .bind(LOCK)
+            .execute(&mut *connection)
+            .await?;
         // The schema's name is a constant of ours.
         let create = format!("create schema if not exists {}", self.schema);
-        sqlx::query(sqlx::AssertSqlSafe(create)).execute(&mut *connection).await?;
+        sqlx::query(sqlx::AssertSqlSafe(create))
+            .execute(&mut *connection)
+            .await?;
         sqlx::query("select set_config('search_path', $1, false), set_config('statement_timeout', '0', false)")
             .bind(self.schema)
             .execute(connection)
@@ -97,11 +108,18 @@ impl Migrations {
             .map_err(prepare)?;
         let applied: Vec<i64> = if there.is_some() {
             let select = format!("select version from {table} where success");
-            sqlx::query_scalar(sqlx::AssertSqlSafe(select)).fetch_all(pool).await.map_err(prepare)?
+            sqlx::query_scalar(sqlx::AssertSqlSafe(select))
+                .fetch_all(pool)
+                .await
+                .map_err(prepare)?
         } else {
             Vec::new()
         };
-        let missing = self.migrator.iter().map(|migration| migration.version).find(|version| !applied.contains(version));
+        let missing = self
+            .migrator
+            .iter()
+            .map(|migration| migration.version)
+            .find(|version| !applied.contains(version));
         missing.map_or(Ok(()), |version| Err(Error::Behind { schema, version }))
     }
 }

@@ -73,39 +73,87 @@ impl Code {
         match self {
             Self::MalformedJson => ("MALFORMED_JSON", StatusCode::BAD_REQUEST, "The body is not JSON"),
             Self::InvalidUtf8 => ("INVALID_UTF8", StatusCode::BAD_REQUEST, "The request is not UTF-8"),
-            Self::InvalidBody => ("INVALID_BODY", StatusCode::UNPROCESSABLE_ENTITY, "The body does not fit"),
+            Self::InvalidBody => (
+                "INVALID_BODY",
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "The body does not fit",
+            ),
             Self::InvalidParameter => ("INVALID_PARAMETER", StatusCode::BAD_REQUEST, "A parameter does not fit"),
             Self::InvalidHeader => ("INVALID_HEADER", StatusCode::BAD_REQUEST, "A header does not fit"),
-            Self::InvalidLayer => ("INVALID_LAYER", StatusCode::UNPROCESSABLE_ENTITY, "The layer is not known"),
-            Self::InvalidContent => {
-                ("INVALID_CONTENT", StatusCode::UNPROCESSABLE_ENTITY, "The content is empty or too long")
-            }
-            Self::UnsupportedMediaType => {
-                ("UNSUPPORTED_MEDIA_TYPE", StatusCode::UNSUPPORTED_MEDIA_TYPE, "The body must be application/json")
-            }
-            Self::PayloadTooLarge => ("PAYLOAD_TOO_LARGE", StatusCode::PAYLOAD_TOO_LARGE, "The body is too large"),
+            Self::InvalidLayer => (
+                "INVALID_LAYER",
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "The layer is not known",
+            ),
+            Self::InvalidContent => (
+                "INVALID_CONTENT",
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "The content is empty or too long",
+            ),
+            Self::UnsupportedMediaType => (
+                "UNSUPPORTED_MEDIA_TYPE",
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "The body must be application/json",
+            ),
+            Self::PayloadTooLarge => (
+                "PAYLOAD_TOO_LARGE",
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "The body is too large",
+            ),
             Self::NotFound => ("NOT_FOUND", StatusCode::NOT_FOUND, "There is no such path"),
-            Self::MethodNotAllowed => {
-                ("METHOD_NOT_ALLOWED", StatusCode::METHOD_NOT_ALLOWED, "The path takes other methods")
-            }
+            Self::MethodNotAllowed => (
+                "METHOD_NOT_ALLOWED",
+                StatusCode::METHOD_NOT_ALLOWED,
+                "The path takes other methods",
+            ),
             Self::MemoryNotFound => ("MEMORY_NOT_FOUND", StatusCode::NOT_FOUND, "There is no such memory"),
             Self::MemoryDeleted => ("MEMORY_DELETED", StatusCode::GONE, "The memory was deleted"),
-            Self::MemoryConflict => ("MEMORY_CONFLICT", StatusCode::CONFLICT, "The id is taken by other content"),
+            Self::MemoryConflict => (
+                "MEMORY_CONFLICT",
+                StatusCode::CONFLICT,
+                "The id is taken by other content",
+            ),
             Self::MissingTenant => ("MISSING_TENANT", StatusCode::BAD_REQUEST, "The request names no tenant"),
             Self::InvalidTenant => ("INVALID_TENANT", StatusCode::BAD_REQUEST, "The tenant id is not valid"),
-            Self::TenantNotDeclared => {
-                ("TENANT_NOT_DECLARED", StatusCode::FORBIDDEN, "No TenantShard declares the tenant")
-            }
-            Self::TenantNotWritable => ("TENANT_NOT_WRITABLE", StatusCode::FORBIDDEN, "The tenant takes no writes"),
+            Self::TenantNotDeclared => (
+                "TENANT_NOT_DECLARED",
+                StatusCode::FORBIDDEN,
+                "No TenantShard declares the tenant",
+            ),
+            Self::TenantNotWritable => (
+                "TENANT_NOT_WRITABLE",
+                StatusCode::FORBIDDEN,
+                "The tenant takes no writes",
+            ),
             Self::Unauthenticated => ("UNAUTHENTICATED", StatusCode::UNAUTHORIZED, "A valid token is needed"),
             Self::Forbidden => ("FORBIDDEN", StatusCode::FORBIDDEN, "The token does not allow this"),
-            Self::RateLimited => ("RATE_LIMITED", StatusCode::TOO_MANY_REQUESTS, "Too many requests of the tenant"),
-            Self::Overloaded => ("OVERLOADED", StatusCode::SERVICE_UNAVAILABLE, "Too many requests at once"),
-            Self::TenantMoving => ("TENANT_MOVING", StatusCode::SERVICE_UNAVAILABLE, "The tenant is being moved"),
-            Self::EmbeddingFailed => ("EMBEDDING_FAILED", StatusCode::BAD_GATEWAY, "The text could not be embedded"),
+            Self::RateLimited => (
+                "RATE_LIMITED",
+                StatusCode::TOO_MANY_REQUESTS,
+                "Too many requests of the tenant",
+            ),
+            Self::Overloaded => (
+                "OVERLOADED",
+                StatusCode::SERVICE_UNAVAILABLE,
+                "Too many requests at once",
+            ),
+            Self::TenantMoving => (
+                "TENANT_MOVING",
+                StatusCode::SERVICE_UNAVAILABLE,
+                "The tenant is being moved",
+            ),
+            Self::EmbeddingFailed => (
+                "EMBEDDING_FAILED",
+                StatusCode::BAD_GATEWAY,
+                "The text could not be embedded",
+            ),
             Self::Unavailable => ("UNAVAILABLE", StatusCode::SERVICE_UNAVAILABLE, "A store is away"),
             Self::Timeout => ("TIMEOUT", StatusCode::GATEWAY_TIMEOUT, "The request took too long"),
-            Self::Internal => ("INTERNAL", StatusCode::INTERNAL_SERVER_ERROR, "Something is wrong with this service"),
+            Self::Internal => (
+                "INTERNAL",
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "Something is wrong with this service",
+            ),
         }
     }
 
@@ -152,14 +200,26 @@ impl Problem {
     /// Makes a problem with a sentence for the caller.
     pub fn new(code: Code, detail: impl Into<String>) -> Self {
         let retry_after = code.is_retryable().then_some(1);
-        Self { code, detail: detail.into(), errors: Vec::new(), retry_after, cause: None }
+        Self {
+            code,
+            detail: detail.into(),
+            errors: Vec::new(),
+            retry_after,
+            cause: None,
+        }
     }
 
     /// Makes the problem of a field that does not fit.
     pub fn field(code: Code, pointer: impl Into<String>, message: impl Into<String>) -> Self {
         let message = message.into();
-        let error = FieldError { pointer: pointer.into(), message: message.clone() };
-        Self { errors: vec![error], ..Self::new(code, message) }
+        let error = FieldError {
+            pointer: pointer.into(),
+            message: message.clone(),
+        };
+        Self {
+            errors: vec![error],
+            ..Self::new(code, message)
+        }
     }
 
     /// Makes a problem whose cause is logged and not shown.
@@ -170,7 +230,10 @@ impl Problem {
             text = format!("{text}: {source}");
             next = source.source();
         }
-        Self { cause: Some(text), ..Self::new(code, detail) }
+        Self {
+            cause: Some(text),
+            ..Self::new(code, detail)
+        }
     }
 
     /// Makes the problem of a database error: away, or our fault.
@@ -213,7 +276,10 @@ impl Problem {
         };
         let mut response = (status, axum::Json(body)).into_response();
         let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/problem+json"),
+        );
         if let Some(seconds) = self.retry_after {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }

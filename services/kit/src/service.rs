@@ -12,11 +12,11 @@ use utoipa_axum::router::OpenApiRouter;
 use crate::auth::Authenticator;
 use crate::cache::Cache;
 use crate::config::Settings;
-use crate::http::health::{Need, Readiness, Scrape};
-use crate::http::stack::{Stack, asked_to_end, serve};
-use crate::http::observe;
-use crate::migrate::Migrations;
 use crate::db;
+use crate::http::health::{Need, Readiness, Scrape};
+use crate::http::observe;
+use crate::http::stack::{Stack, asked_to_end, serve};
+use crate::migrate::Migrations;
 
 /// What a service's binary can be asked to do; `S` are the settings of serving.
 #[derive(Debug, Subcommand)]
@@ -87,9 +87,15 @@ pub struct Foundation {
 /// Sends logs to stderr: JSON, or text on a terminal. `RUST_LOG` filters them.
 pub fn log() {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let logs = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
     // A process has one subscriber; a second call keeps the first.
-    let _ = if std::io::IsTerminal::is_terminal(&std::io::stderr()) { logs.try_init() } else { logs.json().try_init() };
+    let _ = if std::io::IsTerminal::is_terminal(&std::io::stderr()) {
+        logs.try_init()
+    } else {
+        logs.json().try_init()
+    };
 }
 
 impl Foundation {
@@ -98,19 +104,29 @@ impl Foundation {
     /// # Errors
     /// When a setting is wrong.
     pub fn lay(definition: &Definition, settings: &Settings) -> anyhow::Result<Self> {
-        let limits = db::Limits { connections: settings.database_max_connections, ..db::Limits::default() };
+        let limits = db::Limits {
+            connections: settings.database_max_connections,
+            ..db::Limits::default()
+        };
         let pool = db::connect_lazy(&settings.database_url, definition.name, limits)?;
         let cache = Cache::connect_lazy(settings.redis_url.as_deref())?;
         let authenticator = settings.authenticator()?;
         let (asked, migrations) = (pool.clone(), Arc::new(definition.migrations.clone()));
         let pinged = cache.clone();
         let readiness = Readiness::default()
-            .with("database", Need::Required, move || check_database(asked.clone(), Arc::clone(&migrations)))
+            .with("database", Need::Required, move || {
+                check_database(asked.clone(), Arc::clone(&migrations))
+            })
             .with("cache", Need::Optional, move || {
                 let cache = pinged.clone();
                 async move { cache.ping().await }
             });
-        Ok(Self { pool, cache, authenticator, readiness })
+        Ok(Self {
+            pool,
+            cache,
+            authenticator,
+            readiness,
+        })
     }
 }
 
@@ -120,7 +136,10 @@ async fn check_database(pool: PgPool, migrations: Arc<Vec<Migrations>>) -> Resul
         set.check(&pool).await.map_err(|error| error.to_string())?;
     }
     if migrations.is_empty() {
-        sqlx::query("select 1").execute(&pool).await.map_err(|error| error.to_string())?;
+        sqlx::query("select 1")
+            .execute(&pool)
+            .await
+            .map_err(|error| error.to_string())?;
     }
     Ok(())
 }
@@ -152,7 +171,10 @@ pub async fn run(definition: &Definition, settings: &Settings, laid: Foundation,
     let recorder = observe::install(definition.name)?;
     let stack = Stack {
         readiness: laid.readiness.clone(),
-        scrape: Scrape { recorder, pool: Some(laid.pool) },
+        scrape: Scrape {
+            recorder,
+            pool: Some(laid.pool),
+        },
         open_to_browsers: laid.authenticator.is_disabled(),
     };
     let port = settings.port.unwrap_or(definition.port);

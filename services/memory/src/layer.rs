@@ -24,8 +24,15 @@ pub enum Layer {
 }
 
 /// All layers, most specific first.
-pub const LAYERS: [Layer; 7] =
-    [Layer::Agent, Layer::User, Layer::Session, Layer::Project, Layer::Team, Layer::Org, Layer::Company];
+pub const LAYERS: [Layer; 7] = [
+    Layer::Agent,
+    Layer::User,
+    Layer::Session,
+    Layer::Project,
+    Layer::Team,
+    Layer::Org,
+    Layer::Company,
+];
 
 impl Layer {
     /// Returns the stored and written form.

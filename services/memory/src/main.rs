@@ -29,7 +29,11 @@ async fn main() -> anyhow::Result<()> {
     let definition = Definition {
         name: "memory-service",
         port: 8001,
-        migrations: vec![kit_migrations(), aeterna_tenancy::migrations(), aeterna_projection::migrations()],
+        migrations: vec![
+            kit_migrations(),
+            aeterna_tenancy::migrations(),
+            aeterna_projection::migrations(),
+        ],
     };
     match service::parse::<Serve>() {
         Command::Serve(settings) => serve(&definition, &settings).await,

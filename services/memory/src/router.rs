@@ -12,7 +12,10 @@ use crate::routes::{embeddings, memories};
 use crate::state::State;
 
 #[derive(OpenApi)]
-#[openapi(info(title = "Aeterna memory service", description = "Stores what agents learn, and finds it again."))]
+#[openapi(info(
+    title = "Aeterna memory service",
+    description = "Stores what agents learn, and finds it again."
+))]
 struct Api;
 
 fn api() -> OpenApiRouter<State> {

@@ -33,11 +33,19 @@ pub struct MemorySettings {
 
     /// The models, as JSON: `[{"name": "wordllama-256", "local": {}}, {"name": "small", "openAICompatible": {"endpoint":
     /// "https://…/v1", "model": "text-embedding-3-small", "dimension": 1536, "apiKeyEnv": "EMBEDDING_KEY_SMALL"}}]`.
-    #[arg(long, env = "EMBEDDING_MODELS", default_value = r#"[{"name": "wordllama-256", "local": {}}]"#)]
+    #[arg(
+        long,
+        env = "EMBEDDING_MODELS",
+        default_value = r#"[{"name": "wordllama-256", "local": {}}]"#
+    )]
     pub embedding_models: String,
 
     /// The directory of the local model's weights.
-    #[arg(long, env = "EMBEDDING_WEIGHTS_DIR", default_value = "/usr/share/aeterna/wordllama-256")]
+    #[arg(
+        long,
+        env = "EMBEDDING_WEIGHTS_DIR",
+        default_value = "/usr/share/aeterna/wordllama-256"
+    )]
     pub embedding_weights_dir: PathBuf,
 
     /// What becomes of a tenant that nobody has registered.
@@ -80,7 +88,13 @@ impl MemorySettings {
         for entry in entries {
             let model = match (entry.local, entry.open_ai_compatible) {
                 (Some(LocalEntry {}), None) => Model::Local(Local::load(&self.embedding_weights_dir)?),
-                (None, Some(RemoteEntry { mut remote, api_key_env })) => {
+                (
+                    None,
+                    Some(RemoteEntry {
+                        mut remote,
+                        api_key_env,
+                    }),
+                ) => {
                     remote.api_key = api_key_env.map(|name| read_key(&name)).transpose()?;
                     Model::OpenAi(OpenAi::new(remote)?)
                 }

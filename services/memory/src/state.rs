@@ -58,9 +58,15 @@ impl State {
         match self.onboarding {
             Onboarding::Declared => Err(not_declared(scope)),
             Onboarding::Open => {
-                routes::register_on_first_write(&self.pool, scope.tenant()).await.map_err(|error| {
-                    Problem::hiding(Code::Unavailable, "the tenant could not be registered; try again soon", &error)
-                })?;
+                routes::register_on_first_write(&self.pool, scope.tenant())
+                    .await
+                    .map_err(|error| {
+                        Problem::hiding(
+                            Code::Unavailable,
+                            "the tenant could not be registered; try again soon",
+                            &error,
+                        )
+                    })?;
                 Ok(())
             }
         }
@@ -70,7 +76,10 @@ impl State {
 /// The problem of a tenant without a TenantShard, where one is needed.
 #[must_use]
 pub fn not_declared(scope: &TenantScope) -> Problem {
-    let detail = format!("tenant {} is not declared; apply a TenantShard with this tenantId", scope.tenant());
+    let detail = format!(
+        "tenant {} is not declared; apply a TenantShard with this tenantId",
+        scope.tenant()
+    );
     Problem::new(Code::TenantNotDeclared, detail)
 }
 
@@ -78,10 +87,16 @@ pub fn not_declared(scope: &TenantScope) -> Problem {
 #[must_use]
 pub fn embedding_problem(error: &embedding::Error) -> Problem {
     match error {
-        embedding::Error::Empty => {
-            Problem::field(Code::InvalidContent, "/content", "the text has no word that can be embedded")
-        }
-        other => Problem::hiding(Code::EmbeddingFailed, "the embedding model did not do its part; try again soon", other),
+        embedding::Error::Empty => Problem::field(
+            Code::InvalidContent,
+            "/content",
+            "the text has no word that can be embedded",
+        ),
+        other => Problem::hiding(
+            Code::EmbeddingFailed,
+            "the embedding model did not do its part; try again soon",
+            other,
+        ),
     }
 }
 
@@ -96,7 +111,11 @@ impl Routes {
     /// Returns what was last seen.
     #[must_use]
     pub fn get(&self, tenant: &TenantId) -> Option<Route> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).get(tenant).cloned()
+        self.0
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(tenant)
+            .cloned()
     }
 
     /// Remembers what was seen.

@@ -58,7 +58,10 @@ impl Writer {
     /// Makes a writer.
     #[must_use]
     pub fn new(pool: PgPool) -> Self {
-        Self { pool, lanes: Arc::default() }
+        Self {
+            pool,
+            lanes: Arc::default(),
+        }
     }
 
     /// Writes one item, embedded with `model`.
@@ -70,7 +73,13 @@ impl Writer {
     /// [`Error`].
     pub async fn write(&self, scope: &TenantScope, model: &str, item: WriteItem) -> Result<Written, Error> {
         let (done, written) = oneshot::channel();
-        self.enqueue(Lane { scope: scope.clone(), model: model.to_owned() }, Job { item, done })?;
+        self.enqueue(
+            Lane {
+                scope: scope.clone(),
+                model: model.to_owned(),
+            },
+            Job { item, done },
+        )?;
         written.await.unwrap_or(Err(Error::Lost))
     }
 

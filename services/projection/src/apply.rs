@@ -119,7 +119,12 @@ impl Applier {
     /// Makes an applier that reads shards from `pool` and reaches them through `stores`.
     #[must_use]
     pub fn new(pool: PgPool, stores: Stores) -> Self {
-        let inner = Inner { pool, stores, shards: Mutex::default(), lanes: Mutex::default() };
+        let inner = Inner {
+            pool,
+            stores,
+            shards: Mutex::default(),
+            lanes: Mutex::default(),
+        };
         Self { inner: Arc::new(inner) }
     }
 
@@ -138,7 +143,11 @@ impl Applier {
         if rows.is_empty() {
             return Applied::Indexed;
         }
-        let lane = Lane { scope: scope.clone(), shard: shard.clone(), generation };
+        let lane = Lane {
+            scope: scope.clone(),
+            shard: shard.clone(),
+            generation,
+        };
         let (done, applied) = oneshot::channel();
         self.enqueue(lane, Job { rows, done });
         match tokio::time::timeout(patience, applied).await {
@@ -199,11 +208,16 @@ impl Applier {
 
     async fn apply_batch(&self, lane: &Lane, pending: &[&Pending]) -> Result<Vec<i64>, Error> {
         let rows: Vec<Row> = pending.iter().map(|pending| pending.row.clone()).collect();
-        let outbox: Vec<(i64, Uuid)> =
-            pending.iter().map(|pending| (pending.outbox_id, pending.row.point_id)).collect();
+        let outbox: Vec<(i64, Uuid)> = pending
+            .iter()
+            .map(|pending| (pending.outbox_id, pending.row.point_id))
+            .collect();
         let confirmed = match self.upsert_and_confirm(lane, &rows, &outbox).await {
             // The collection went with a flip: the route of this moment is another.
-            Err(Error::Store { source: store::Error::MissingCollection { .. }, .. }) => Vec::new(),
+            Err(Error::Store {
+                source: store::Error::MissingCollection { .. },
+                ..
+            }) => Vec::new(),
             other => other?,
         };
         if confirmed.len() == outbox.len() {
@@ -222,30 +236,44 @@ impl Applier {
     pub async fn apply_current(&self, scope: &TenantScope, outbox: &[(i64, Uuid)]) -> Result<Confirmed, Error> {
         let points: Vec<Uuid> = outbox.iter().map(|(_, point)| *point).collect();
         let Some((shard, generation, rows)) = truth::fetch_for_apply(&self.inner.pool, scope, &points).await? else {
-            return Ok(Confirmed { shard: None, outbox: Vec::new() });
+            return Ok(Confirmed {
+                shard: None,
+                outbox: Vec::new(),
+            });
         };
-        let lane = Lane { scope: scope.clone(), shard, generation };
+        let lane = Lane {
+            scope: scope.clone(),
+            shard,
+            generation,
+        };
         let confirmed = match self.upsert_and_confirm(&lane, &rows, outbox).await {
-            Err(Error::Store { source: store::Error::MissingCollection { .. }, .. }) => {
+            Err(Error::Store {
+                source: store::Error::MissingCollection { .. },
+                ..
+            }) => {
                 // A shard that lives again has a new collection name.
                 self.forget_shard(&lane.shard);
                 self.upsert_and_confirm(&lane, &rows, outbox).await
             }
             other => other,
         };
-        Ok(Confirmed { outbox: confirmed?, shard: Some(lane.shard) })
+        Ok(Confirmed {
+            outbox: confirmed?,
+            shard: Some(lane.shard),
+        })
     }
 
-    async fn upsert_and_confirm(
-        &self,
-        lane: &Lane,
-        rows: &[Row],
-        outbox: &[(i64, Uuid)],
-    ) -> Result<Vec<i64>, Error> {
+    async fn upsert_and_confirm(&self, lane: &Lane, rows: &[Row], outbox: &[(i64, Uuid)]) -> Result<Vec<i64>, Error> {
         let shard = self.shard(&lane.shard).await?;
-        let failed = |source| Error::Store { shard: lane.shard.clone(), source };
+        let failed = |source| Error::Store {
+            shard: lane.shard.clone(),
+            source,
+        };
         let store = self.inner.stores.at(&shard.endpoint).map_err(failed)?;
-        let stamp = Stamp { tenant: lane.scope.tenant(), generation: lane.generation };
+        let stamp = Stamp {
+            tenant: lane.scope.tenant(),
+            generation: lane.generation,
+        };
         let refused = match store.upsert(&shard.collection, stamp, rows, REQUEST_DEADLINE).await {
             Ok(()) => Vec::new(),
             Err(store::Error::RefusedPoints { points, reason, .. }) => {
@@ -263,7 +291,11 @@ impl Applier {
         let done: Vec<Confirmation> = outbox
             .iter()
             .filter_map(|&(outbox_id, point_id)| {
-                Some(Confirmation { outbox_id, point_id, version: *versions.get(&point_id)? })
+                Some(Confirmation {
+                    outbox_id,
+                    point_id,
+                    version: *versions.get(&point_id)?,
+                })
             })
             .collect();
         Ok(truth::confirm(&self.inner.pool, &lane.scope, lane.generation, &done).await?)
@@ -274,21 +306,38 @@ impl Applier {
     /// # Errors
     /// [`Error::Shard`], [`Error::UnknownShard`].
     pub async fn shard(&self, shard: &ShardId) -> Result<Shard, Error> {
-        let known = self.inner.shards.lock().unwrap_or_else(PoisonError::into_inner).get(shard).cloned();
+        let known = self
+            .inner
+            .shards
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(shard)
+            .cloned();
         if let Some(known) = known {
             return Ok(known);
         }
         let found = shards::fetch_shard(&self.inner.pool, shard)
             .await
-            .map_err(|source| Error::Shard { shard: shard.clone(), source })?
+            .map_err(|source| Error::Shard {
+                shard: shard.clone(),
+                source,
+            })?
             .ok_or_else(|| Error::UnknownShard { shard: shard.clone() })?;
-        self.inner.shards.lock().unwrap_or_else(PoisonError::into_inner).insert(shard.clone(), found.clone());
+        self.inner
+            .shards
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(shard.clone(), found.clone());
         Ok(found)
     }
 
     /// Forgets what was looked up about a shard: its collection was missing.
     pub fn forget_shard(&self, shard: &ShardId) {
-        self.inner.shards.lock().unwrap_or_else(PoisonError::into_inner).remove(shard);
+        self.inner
+            .shards
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(shard);
     }
 
     /// Returns the stores, for searches.

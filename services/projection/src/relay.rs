@@ -42,8 +42,11 @@ pub async fn run(pool: PgPool, applier: Applier) {
     let mut resting: HashMap<ShardId, Resting> = HashMap::new();
     loop {
         let now = Instant::now();
-        let asleep: Vec<ShardId> =
-            resting.iter().filter(|(_, rest)| rest.until > now).map(|(shard, _)| shard.clone()).collect();
+        let asleep: Vec<ShardId> = resting
+            .iter()
+            .filter(|(_, rest)| rest.until > now)
+            .map(|(shard, _)| shard.clone())
+            .collect();
         let claimed = match truth::claim_leftovers(&pool, LIMIT, LEASE, &asleep).await {
             Ok(claimed) => claimed,
             Err(error) => {
@@ -70,7 +73,10 @@ enum Answer {
 async fn apply_claimed(applier: &Applier, claimed: Vec<truth::Leftover>) -> Vec<(ShardId, Answer)> {
     let mut tenants: HashMap<String, Vec<(i64, Uuid)>> = HashMap::new();
     for leftover in claimed {
-        tenants.entry(leftover.tenant_id).or_default().push((leftover.outbox_id, leftover.point_id));
+        tenants
+            .entry(leftover.tenant_id)
+            .or_default()
+            .push((leftover.outbox_id, leftover.point_id));
     }
     let mut running = JoinSet::new();
     for (tenant, outbox) in tenants {
@@ -105,7 +111,13 @@ fn note(resting: &mut HashMap<ShardId, Resting>, shard: ShardId, answer: Answer)
         }
         Answer::Missing => {
             let pause = resting.get(&shard).map_or(REST.0, |rest| (rest.pause * 2).min(REST.1));
-            resting.insert(shard, Resting { until: Instant::now() + pause, pause });
+            resting.insert(
+                shard,
+                Resting {
+                    until: Instant::now() + pause,
+                    pause,
+                },
+            );
         }
     }
 }

@@ -81,7 +81,9 @@ pub(crate) async fn enter(tx: &mut PgConnection, move_id: MoveId, what: What) ->
 /// [`Error::Database`] when the database does not answer.
 pub async fn fetch_due(pool: &PgPool) -> Result<Vec<Cleanup>> {
     let operation = || "read the clean-up ledger".to_owned();
-    let mut tx = aeterna_kit::db::system_tx(pool).await.map_err(Error::transaction(operation()))?;
+    let mut tx = aeterna_kit::db::system_tx(pool)
+        .await
+        .map_err(Error::transaction(operation()))?;
     sqlx::query_as(
         "select cleanup_id, move_id, shard_id, shard_identity, tenant_id, lowest, generation_bound, runs
          from routing.cleanups where done_at is null and not_before <= now() order by cleanup_id limit 100",
@@ -97,7 +99,9 @@ pub async fn fetch_due(pool: &PgPool) -> Result<Vec<Cleanup>> {
 /// [`Error::Database`] when the database does not answer.
 pub async fn is_done(pool: &PgPool, move_id: MoveId) -> Result<bool> {
     let operation = || format!("read the clean-up of move {move_id}");
-    let mut tx = aeterna_kit::db::system_tx(pool).await.map_err(Error::transaction(operation()))?;
+    let mut tx = aeterna_kit::db::system_tx(pool)
+        .await
+        .map_err(Error::transaction(operation()))?;
     sqlx::query_scalar("select exists (select from routing.cleanups where move_id = $1 and done_at is not null)")
         .bind(move_id)
         .fetch_one(&mut *tx)
@@ -121,7 +125,9 @@ pub enum Run {
 /// [`Error::Database`] when the database does not answer.
 pub async fn record_run(pool: &PgPool, cleanup: &Cleanup, run: Run) -> Result<()> {
     let operation = || format!("record a run of clean-up {}", cleanup.cleanup_id);
-    let mut tx = aeterna_kit::db::system_tx(pool).await.map_err(Error::transaction(operation()))?;
+    let mut tx = aeterna_kit::db::system_tx(pool)
+        .await
+        .map_err(Error::transaction(operation()))?;
     sqlx::query(
         "update routing.cleanups set runs = runs + 1, not_before = now() + make_interval(secs => $3),
              done_at = case when $4 or runs + 1 >= $5 then now() end

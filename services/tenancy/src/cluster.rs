@@ -25,7 +25,9 @@ pub struct Cluster {
 /// # Errors
 /// [`Error::DatabaseOwnedByAnother`] when another AeternaCluster came first.
 pub async fn claim_database(pool: &PgPool, uid: Uuid, namespace: &str) -> Result<Cluster> {
-    let mut tx = aeterna_kit::db::system_tx(pool).await.map_err(Error::transaction("claim the database"))?;
+    let mut tx = aeterna_kit::db::system_tx(pool)
+        .await
+        .map_err(Error::transaction("claim the database"))?;
     sqlx::query(
         "insert into routing.cluster (uid, namespace, system_identifier, timeline, lsn)
          select $1, $2, s.system_identifier::text, c.timeline_id, pg_current_wal_lsn()
@@ -42,10 +44,15 @@ pub async fn claim_database(pool: &PgPool, uid: Uuid, namespace: &str) -> Result
             .fetch_one(&mut *tx)
             .await
             .map_err(Error::database("read the owner of the database"))?;
-    tx.commit().await.map_err(Error::database("commit the claim of the database"))?;
+    tx.commit()
+        .await
+        .map_err(Error::database("commit the claim of the database"))?;
     if owner.uid == uid {
         Ok(owner)
     } else {
-        Err(Error::DatabaseOwnedByAnother { namespace: owner.namespace, uid: owner.uid })
+        Err(Error::DatabaseOwnedByAnother {
+            namespace: owner.namespace,
+            uid: owner.uid,
+        })
     }
 }

@@ -9,7 +9,9 @@ use crate::{Error, Result, Term};
 /// # Errors
 /// [`Error::Database`] or [`Error::Transaction`] when the database does not answer.
 pub async fn raise_term(pool: &PgPool) -> Result<Term> {
-    let mut tx = aeterna_kit::db::system_tx(pool).await.map_err(Error::transaction("raise the leader's term"))?;
+    let mut tx = aeterna_kit::db::system_tx(pool)
+        .await
+        .map_err(Error::transaction("raise the leader's term"))?;
     let term = sqlx::query_scalar("update routing.leader set term = term + 1 returning term")
         .fetch_one(&mut *tx)
         .await
@@ -27,5 +29,12 @@ pub async fn check_term(tx: &mut PgConnection, mine: Term) -> Result<()> {
         .fetch_one(tx)
         .await
         .map_err(Error::database("read the leader's term"))?;
-    if current == mine { Ok(()) } else { Err(Error::TermOver { mine: mine.0, current: current.0 }) }
+    if current == mine {
+        Ok(())
+    } else {
+        Err(Error::TermOver {
+            mine: mine.0,
+            current: current.0,
+        })
+    }
 }

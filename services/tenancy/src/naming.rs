@@ -26,10 +26,20 @@ pub fn slug(tenant: &TenantId) -> String {
     let plain: String = id
         .chars()
         .map(|c| c.to_ascii_lowercase())
-        .map(|c| if c.is_ascii_lowercase() || c.is_ascii_digit() { c } else { '-' })
+        .map(|c| {
+            if c.is_ascii_lowercase() || c.is_ascii_digit() {
+                c
+            } else {
+                '-'
+            }
+        })
         .take(LONGEST_PLAIN - 11)
         .collect();
-    let hash: String = Sha256::digest(id.as_bytes()).iter().take(5).map(|byte| format!("{byte:02x}")).collect();
+    let hash: String = Sha256::digest(id.as_bytes())
+        .iter()
+        .take(5)
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
     format!("t-{}-{hash}", plain.trim_matches('-')).replace("--", "-")
 }
 

@@ -53,14 +53,18 @@ pub async fn claim_tenant(
     owner: &Owner,
 ) -> Result<Route> {
     let operation = || format!("claim tenant {tenant}");
-    let mut tx = aeterna_kit::db::system_tx(pool).await.map_err(Error::transaction(operation()))?;
+    let mut tx = aeterna_kit::db::system_tx(pool)
+        .await
+        .map_err(Error::transaction(operation()))?;
     leader::check_term(&mut tx, term).await?;
     let route = match fetch_for_update(&mut tx, tenant).await? {
         Some(route) => route,
         None => insert(&mut tx, tenant, shard).await?,
     };
     if route.owner_uid.is_some_and(|uid| uid != owner.uid) {
-        return Err(Error::TenantOwnedByAnother { owner: route.owner_name.unwrap_or_default() });
+        return Err(Error::TenantOwnedByAnother {
+            owner: route.owner_name.unwrap_or_default(),
+        });
     }
     let route = sqlx::query_as(sqlx::AssertSqlSafe(format!(
         "update routing.tenants set owner_uid = $2, owner_name = $3 where tenant_id = $1 returning {COLUMNS}"
@@ -81,7 +85,9 @@ pub async fn claim_tenant(
 /// [`Error::TermOver`] for an old leader.
 pub async fn release_tenant(pool: &PgPool, term: Term, tenant: &TenantId, owner: Uuid) -> Result<()> {
     let operation = || format!("release tenant {tenant}");
-    let mut tx = aeterna_kit::db::system_tx(pool).await.map_err(Error::transaction(operation()))?;
+    let mut tx = aeterna_kit::db::system_tx(pool)
+        .await
+        .map_err(Error::transaction(operation()))?;
     leader::check_term(&mut tx, term).await?;
     sqlx::query(
         "update routing.tenants set owner_uid = null, owner_name = null where tenant_id = $1 and owner_uid = $2",
@@ -101,7 +107,9 @@ pub async fn release_tenant(pool: &PgPool, term: Term, tenant: &TenantId, owner:
 /// [`Error::ShardFull`] when no shared shard has room.
 pub async fn register_on_first_write(pool: &PgPool, tenant: &TenantId) -> Result<Route> {
     let operation = || format!("register tenant {tenant}");
-    let mut tx = aeterna_kit::db::system_tx(pool).await.map_err(Error::transaction(operation()))?;
+    let mut tx = aeterna_kit::db::system_tx(pool)
+        .await
+        .map_err(Error::transaction(operation()))?;
     if let Some(route) = fetch_for_update(&mut tx, tenant).await? {
         return Ok(route);
     }
@@ -114,7 +122,9 @@ pub async fn register_on_first_write(pool: &PgPool, tenant: &TenantId) -> Result
     .fetch_optional(&mut *tx)
     .await
     .map_err(Error::database(operation()))?
-    .ok_or_else(|| Error::UnknownShard { shard: ShardId::new("shared-*") })?;
+    .ok_or_else(|| Error::UnknownShard {
+        shard: ShardId::new("shared-*"),
+    })?;
     let route = insert(&mut tx, tenant, &shard).await?;
     tx.commit().await.map_err(Error::database(operation()))?;
     Ok(route)
@@ -126,20 +136,26 @@ pub async fn register_on_first_write(pool: &PgPool, tenant: &TenantId) -> Result
 /// [`Error::Database`] when the database does not answer.
 pub async fn fetch_route(pool: &PgPool, tenant: &TenantId) -> Result<Option<Route>> {
     let operation = || format!("read the route of {tenant}");
-    let mut tx = aeterna_kit::db::system_tx(pool).await.map_err(Error::transaction(operation()))?;
-    sqlx::query_as(sqlx::AssertSqlSafe(format!("select {COLUMNS} from routing.tenants where tenant_id = $1")))
-        .bind(tenant.as_str())
-        .fetch_optional(&mut *tx)
+    let mut tx = aeterna_kit::db::system_tx(pool)
         .await
-        .map_err(Error::database(operation()))
+        .map_err(Error::transaction(operation()))?;
+    sqlx::query_as(sqlx::AssertSqlSafe(format!(
+        "select {COLUMNS} from routing.tenants where tenant_id = $1"
+    )))
+    .bind(tenant.as_str())
+    .fetch_optional(&mut *tx)
+    .await
+    .map_err(Error::database(operation()))
 }
 
 pub(crate) async fn fetch_for_update(tx: &mut PgConnection, tenant: &TenantId) -> Result<Option<Route>> {
-    sqlx::query_as(sqlx::AssertSqlSafe(format!("select {COLUMNS} from routing.tenants where tenant_id = $1 for update")))
-        .bind(tenant.as_str())
-        .fetch_optional(tx)
-        .await
-        .map_err(Error::database(format!("lock the route of {tenant}")))
+    sqlx::query_as(sqlx::AssertSqlSafe(format!(
+        "select {COLUMNS} from routing.tenants where tenant_id = $1 for update"
+    )))
+    .bind(tenant.as_str())
+    .fetch_optional(tx)
+    .await
+    .map_err(Error::database(format!("lock the route of {tenant}")))
 }
 
 async fn insert(tx: &mut PgConnection, tenant: &TenantId, shard: &ShardId) -> Result<Route> {
@@ -152,7 +168,10 @@ async fn insert(tx: &mut PgConnection, tenant: &TenantId, shard: &ShardId) -> Re
         .await
         .map_err(Error::database(operation()))?;
     if tenants >= i64::from(shard.capacity) {
-        return Err(Error::ShardFull { shard: shard.shard_id, capacity: shard.capacity });
+        return Err(Error::ShardFull {
+            shard: shard.shard_id,
+            capacity: shard.capacity,
+        });
     }
     let incarnation: i32 = sqlx::query_scalar("select coalesce((select incarnation from routing.cluster), 1)")
         .fetch_one(&mut *tx)

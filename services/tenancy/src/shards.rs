@@ -76,7 +76,10 @@ impl TryFrom<String> for ShardKind {
         match value.as_str() {
             "shared" => Ok(Self::Shared),
             "dedicated" => Ok(Self::Dedicated),
-            _ => Err(Error::UnknownValue { column: "shards.kind", value }),
+            _ => Err(Error::UnknownValue {
+                column: "shards.kind",
+                value,
+            }),
         }
     }
 }
@@ -103,7 +106,10 @@ impl TryFrom<String> for ShardState {
             "ready" => Ok(Self::Ready),
             "draining" => Ok(Self::Draining),
             "retired" => Ok(Self::Retired),
-            _ => Err(Error::UnknownValue { column: "shards.state", value }),
+            _ => Err(Error::UnknownValue {
+                column: "shards.state",
+                value,
+            }),
         }
     }
 }
@@ -136,23 +142,26 @@ const COLUMNS: &str = "shard_id, identity, kind, endpoint, collection, model, di
 /// [`Error::TermOver`] for an old leader, [`Error::CollectionNameUsed`] when no name is free.
 pub async fn record_shard(pool: &PgPool, term: Term, new: &NewShard) -> Result<Shard> {
     let operation = || format!("record shard {}", new.shard_id);
-    let mut tx = aeterna_kit::db::system_tx(pool).await.map_err(Error::transaction(operation()))?;
+    let mut tx = aeterna_kit::db::system_tx(pool)
+        .await
+        .map_err(Error::transaction(operation()))?;
     leader::check_term(&mut tx, term).await?;
-    let existing: Option<Shard> =
-        sqlx::query_as(sqlx::AssertSqlSafe(format!("select {COLUMNS} from routing.shards where shard_id = $1 for update")))
-            .bind(&new.shard_id)
-            .fetch_optional(&mut *tx)
-            .await
-            .map_err(Error::database(operation()))?;
+    let existing: Option<Shard> = sqlx::query_as(sqlx::AssertSqlSafe(format!(
+        "select {COLUMNS} from routing.shards where shard_id = $1 for update"
+    )))
+    .bind(&new.shard_id)
+    .fetch_optional(&mut *tx)
+    .await
+    .map_err(Error::database(operation()))?;
     let shard = match existing {
-        Some(shard) if shard.state != ShardState::Retired => {
-            sqlx::query_as(sqlx::AssertSqlSafe(format!("update routing.shards set capacity = $2 where shard_id = $1 returning {COLUMNS}")))
-                .bind(&new.shard_id)
-                .bind(new.capacity)
-                .fetch_one(&mut *tx)
-                .await
-                .map_err(Error::database(operation()))?
-        }
+        Some(shard) if shard.state != ShardState::Retired => sqlx::query_as(sqlx::AssertSqlSafe(format!(
+            "update routing.shards set capacity = $2 where shard_id = $1 returning {COLUMNS}"
+        )))
+        .bind(&new.shard_id)
+        .bind(new.capacity)
+        .fetch_one(&mut *tx)
+        .await
+        .map_err(Error::database(operation()))?,
         Some(_) | None => {
             let collection = take_collection_name(&mut tx, new).await?;
             sqlx::query_as(sqlx::AssertSqlSafe(format!(
@@ -185,7 +194,11 @@ const MAX_LIVES: usize = 1_000;
 
 async fn take_collection_name(tx: &mut PgConnection, new: &NewShard) -> Result<String> {
     for life in 1..=MAX_LIVES {
-        let name = if life == 1 { new.collection.clone() } else { format!("{}-g{life}", new.collection) };
+        let name = if life == 1 {
+            new.collection.clone()
+        } else {
+            format!("{}-g{life}", new.collection)
+        };
         let taken = sqlx::query(
             "insert into routing.collection_names (endpoint, collection) values ($1, $2) on conflict do nothing",
         )
@@ -201,7 +214,9 @@ async fn take_collection_name(tx: &mut PgConnection, new: &NewShard) -> Result<S
             break; // Two shared shards on one collection: somebody's mistake, not a later life.
         }
     }
-    Err(Error::CollectionNameUsed { collection: new.collection.clone() })
+    Err(Error::CollectionNameUsed {
+        collection: new.collection.clone(),
+    })
 }
 
 /// Declares the shard ready after its collection exists and carries its identity.
@@ -210,7 +225,9 @@ async fn take_collection_name(tx: &mut PgConnection, new: &NewShard) -> Result<S
 /// [`Error::TermOver`] for an old leader; [`Error::UnknownShard`] when this life of the shard is over.
 pub async fn mark_ready(pool: &PgPool, term: Term, shard: &Shard) -> Result<()> {
     let operation = || format!("declare shard {} ready", shard.shard_id);
-    let mut tx = aeterna_kit::db::system_tx(pool).await.map_err(Error::transaction(operation()))?;
+    let mut tx = aeterna_kit::db::system_tx(pool)
+        .await
+        .map_err(Error::transaction(operation()))?;
     leader::check_term(&mut tx, term).await?;
     let done = sqlx::query(
         "update routing.shards set state = 'ready'
@@ -222,7 +239,13 @@ pub async fn mark_ready(pool: &PgPool, term: Term, shard: &Shard) -> Result<()> 
     .await
     .map_err(Error::database(operation()))?;
     tx.commit().await.map_err(Error::database(operation()))?;
-    if done.rows_affected() == 1 { Ok(()) } else { Err(Error::UnknownShard { shard: shard.shard_id.clone() }) }
+    if done.rows_affected() == 1 {
+        Ok(())
+    } else {
+        Err(Error::UnknownShard {
+            shard: shard.shard_id.clone(),
+        })
+    }
 }
 
 /// Retires a dedicated shard that nothing uses any more: no tenant, no open move, no clean-up. Returns whether it did.
@@ -233,7 +256,9 @@ pub async fn mark_ready(pool: &PgPool, term: Term, shard: &Shard) -> Result<()> 
 /// [`Error::TermOver`] for an old leader.
 pub async fn retire_if_unused(pool: &PgPool, term: Term, shard: &Shard) -> Result<bool> {
     let operation = || format!("retire shard {}", shard.shard_id);
-    let mut tx = aeterna_kit::db::system_tx(pool).await.map_err(Error::transaction(operation()))?;
+    let mut tx = aeterna_kit::db::system_tx(pool)
+        .await
+        .map_err(Error::transaction(operation()))?;
     leader::check_term(&mut tx, term).await?;
     // The row lock comes first: whoever picks this shard as a target locks it too, and looks at its state.
     sqlx::query("select from routing.shards where shard_id = $1 for update")
@@ -265,12 +290,16 @@ pub async fn retire_if_unused(pool: &PgPool, term: Term, shard: &Shard) -> Resul
 /// [`Error::Database`] when the database does not answer.
 pub async fn fetch_shard(pool: &PgPool, shard: &ShardId) -> Result<Option<Shard>> {
     let operation = || format!("read shard {shard}");
-    let mut tx = aeterna_kit::db::system_tx(pool).await.map_err(Error::transaction(operation()))?;
-    sqlx::query_as(sqlx::AssertSqlSafe(format!("select {COLUMNS} from routing.shards where shard_id = $1")))
-        .bind(shard)
-        .fetch_optional(&mut *tx)
+    let mut tx = aeterna_kit::db::system_tx(pool)
         .await
-        .map_err(Error::database(operation()))
+        .map_err(Error::transaction(operation()))?;
+    sqlx::query_as(sqlx::AssertSqlSafe(format!(
+        "select {COLUMNS} from routing.shards where shard_id = $1"
+    )))
+    .bind(shard)
+    .fetch_optional(&mut *tx)
+    .await
+    .map_err(Error::database(operation()))
 }
 
 /// A shard and how many tenants are routed to it.
@@ -288,12 +317,15 @@ pub struct ShardUse {
 /// [`Error::Database`] when the database does not answer.
 pub async fn fetch_shards(pool: &PgPool) -> Result<Vec<ShardUse>> {
     let operation = || "read the shards".to_owned();
-    let mut tx = aeterna_kit::db::system_tx(pool).await.map_err(Error::transaction(operation()))?;
-    let shards: Vec<Shard> =
-        sqlx::query_as(sqlx::AssertSqlSafe(format!("select {COLUMNS} from routing.shards where state <> 'retired' order by shard_id")))
-            .fetch_all(&mut *tx)
-            .await
-            .map_err(Error::database(operation()))?;
+    let mut tx = aeterna_kit::db::system_tx(pool)
+        .await
+        .map_err(Error::transaction(operation()))?;
+    let shards: Vec<Shard> = sqlx::query_as(sqlx::AssertSqlSafe(format!(
+        "select {COLUMNS} from routing.shards where state <> 'retired' order by shard_id"
+    )))
+    .fetch_all(&mut *tx)
+    .await
+    .map_err(Error::database(operation()))?;
     let counts: Vec<(ShardId, i64)> =
         sqlx::query_as("select shard_id, count(*) from routing.tenants group by shard_id")
             .fetch_all(&mut *tx)
@@ -302,7 +334,10 @@ pub async fn fetch_shards(pool: &PgPool) -> Result<Vec<ShardUse>> {
     Ok(shards
         .into_iter()
         .map(|shard| {
-            let tenants = counts.iter().find(|(id, _)| *id == shard.shard_id).map_or(0, |(_, count)| *count);
+            let tenants = counts
+                .iter()
+                .find(|(id, _)| *id == shard.shard_id)
+                .map_or(0, |(_, count)| *count);
             ShardUse { shard, tenants }
         })
         .collect())
@@ -310,15 +345,20 @@ pub async fn fetch_shards(pool: &PgPool) -> Result<Vec<ShardUse>> {
 
 /// Locks a shard against retirement and returns it, if it takes tenants.
 pub(crate) async fn lock_ready(tx: &mut PgConnection, shard: &ShardId) -> Result<Shard> {
-    let row: Shard = sqlx::query_as(sqlx::AssertSqlSafe(format!("select {COLUMNS} from routing.shards where shard_id = $1 for update")))
-        .bind(shard)
-        .fetch_optional(tx)
-        .await
-        .map_err(Error::database(format!("lock shard {shard}")))?
-        .ok_or_else(|| Error::UnknownShard { shard: shard.clone() })?;
+    let row: Shard = sqlx::query_as(sqlx::AssertSqlSafe(format!(
+        "select {COLUMNS} from routing.shards where shard_id = $1 for update"
+    )))
+    .bind(shard)
+    .fetch_optional(tx)
+    .await
+    .map_err(Error::database(format!("lock shard {shard}")))?
+    .ok_or_else(|| Error::UnknownShard { shard: shard.clone() })?;
     if row.state == ShardState::Ready {
         Ok(row)
     } else {
-        Err(Error::ShardNotReady { shard: shard.clone(), state: row.state.as_str().to_owned() })
+        Err(Error::ShardNotReady {
+            shard: shard.clone(),
+            state: row.state.as_str().to_owned(),
+        })
     }
 }

@@ -45,7 +45,9 @@ pub struct Verification {
 /// [`Error::TermOver`] for an old leader.
 pub async fn request(pool: &PgPool, term: Term, tenant: &TenantId, request_id: &str) -> Result<()> {
     let operation = || format!("request a verification of {tenant}");
-    let mut tx = aeterna_kit::db::system_tx(pool).await.map_err(Error::transaction(operation()))?;
+    let mut tx = aeterna_kit::db::system_tx(pool)
+        .await
+        .map_err(Error::transaction(operation()))?;
     leader::check_term(&mut tx, term).await?;
     sqlx::query("insert into routing.verifications (tenant_id, request_id) values ($1, $2) on conflict do nothing")
         .bind(tenant.as_str())
@@ -62,7 +64,9 @@ pub async fn request(pool: &PgPool, term: Term, tenant: &TenantId, request_id: &
 /// [`Error::Database`] when the database does not answer.
 pub async fn claim(pool: &PgPool, lease: Duration) -> Result<Option<(String, String)>> {
     let operation = || "claim a verification".to_owned();
-    let mut tx = aeterna_kit::db::system_tx(pool).await.map_err(Error::transaction(operation()))?;
+    let mut tx = aeterna_kit::db::system_tx(pool)
+        .await
+        .map_err(Error::transaction(operation()))?;
     let claimed = sqlx::query_as(
         "update routing.verifications v set lease_until = now() + make_interval(secs => $1)
          where (v.tenant_id, v.request_id) = (
@@ -94,7 +98,9 @@ pub async fn finish(
         Ok(found) => (Some(found), None),
         Err(error) => (None, Some(error)),
     };
-    let mut tx = aeterna_kit::db::system_tx(pool).await.map_err(Error::transaction(operation()))?;
+    let mut tx = aeterna_kit::db::system_tx(pool)
+        .await
+        .map_err(Error::transaction(operation()))?;
     sqlx::query(
         "update routing.verifications set finished_at = now(), compared = $3, missing = $4, stale = $5, orphaned = $6,
              \"foreign\" = $7, repaired = $8, error = $9
@@ -121,7 +127,9 @@ pub async fn finish(
 /// [`Error::Database`] when the database does not answer.
 pub async fn fetch(pool: &PgPool, tenant: &TenantId, request_id: &str) -> Result<Option<Verification>> {
     let operation = || format!("read the verification of {tenant}");
-    let mut tx = aeterna_kit::db::system_tx(pool).await.map_err(Error::transaction(operation()))?;
+    let mut tx = aeterna_kit::db::system_tx(pool)
+        .await
+        .map_err(Error::transaction(operation()))?;
     let found: Option<(Option<jiff_sqlx::Timestamp>, Option<i64>, Option<String>)> = sqlx::query_as(
         "select finished_at, compared, error from routing.verifications where tenant_id = $1 and request_id = $2",
     )
@@ -130,7 +138,9 @@ pub async fn fetch(pool: &PgPool, tenant: &TenantId, request_id: &str) -> Result
     .fetch_optional(&mut *tx)
     .await
     .map_err(Error::database(operation()))?;
-    let Some((finished_at, compared, error)) = found else { return Ok(None) };
+    let Some((finished_at, compared, error)) = found else {
+        return Ok(None);
+    };
     let findings = if compared.is_some() {
         let findings = sqlx::query_as(
             "select compared, missing, stale, orphaned, \"foreign\", repaired from routing.verifications

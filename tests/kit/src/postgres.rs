@@ -47,11 +47,18 @@ impl Postgres {
         let dir = tempfile::Builder::new().prefix("aeterna-pg-").tempdir()?;
         // initdb refuses to run as root; the user postgres comes with Debian's package.
         std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o777))?;
-        let mut this = Self { programs, dir, port: free_port()?, server: None };
+        let mut this = Self {
+            programs,
+            dir,
+            port: free_port()?,
+            server: None,
+        };
         this.init()?;
         this.run().await?;
         let mut connection = PgConnection::connect(&this.url_as("postgres", "postgres")).await?;
-        sqlx::query("create role aeterna login createrole createdb password 'aeterna'").execute(&mut connection).await?;
+        sqlx::query("create role aeterna login createrole createdb password 'aeterna'")
+            .execute(&mut connection)
+            .await?;
         Ok(this)
     }
 
@@ -60,14 +67,20 @@ impl Postgres {
         let data = self.data();
         let options = ["-A", "trust", "-U", "postgres", "--no-sync", "--locale=C.UTF-8", "-D"];
         let output = self.as_postgres(&initdb).args(options).arg(&data).output()?;
-        ensure!(output.status.success(), "initdb: {}", String::from_utf8_lossy(&output.stderr));
+        ensure!(
+            output.status.success(),
+            "initdb: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
         Ok(())
     }
 
     fn as_postgres(&self, program: &Path) -> Command {
         if is_root() {
             let mut command = Command::new("setpriv");
-            command.args(["--reuid=postgres", "--regid=postgres", "--init-groups"]).arg(program);
+            command
+                .args(["--reuid=postgres", "--regid=postgres", "--init-groups"])
+                .arg(program);
             command.current_dir(self.dir.path());
             command
         } else {
@@ -91,7 +104,10 @@ impl Postgres {
         command.extend(["-c", "max_connections=400", "-c", "fsync=off"]);
         self.server = Some(Guarded::start(&command, "QUIT")?);
         let url = self.url_as("postgres", "postgres");
-        wait_for("PostgreSQL", || async { Ok(PgConnection::connect(&url).await?) }).await?.close().await?;
+        wait_for("PostgreSQL", || async { Ok(PgConnection::connect(&url).await?) })
+            .await?
+            .close()
+            .await?;
         Ok(())
     }
 
@@ -118,7 +134,9 @@ impl Postgres {
     pub async fn fresh_database(&self) -> Result<String> {
         let name = format!("t{}", uuid::Uuid::new_v4().simple());
         let mut connection = PgConnection::connect(&self.url_as("aeterna", "postgres")).await?;
-        sqlx::query(sqlx::AssertSqlSafe(format!("create database {name}"))).execute(&mut connection).await?;
+        sqlx::query(sqlx::AssertSqlSafe(format!("create database {name}")))
+            .execute(&mut connection)
+            .await?;
         Ok(self.url_as("aeterna", &name))
     }
 

@@ -22,7 +22,11 @@ impl Redis {
     /// When Redis is not installed or does not come up.
     pub async fn start() -> Result<Self> {
         let dir = tempfile::Builder::new().prefix("aeterna-redis-").tempdir()?;
-        let mut this = Self { dir, port: free_port()?, server: None };
+        let mut this = Self {
+            dir,
+            port: free_port()?,
+            server: None,
+        };
         this.start_again().await?;
         Ok(this)
     }
@@ -33,7 +37,17 @@ impl Redis {
     /// When it does not come up.
     pub async fn start_again(&mut self) -> Result<()> {
         let (dir, port) = (self.dir.path().to_string_lossy(), self.port.to_string());
-        let command = ["redis-server", "--port", &port, "--bind", "127.0.0.1", "--dir", &dir, "--save", ""];
+        let command = [
+            "redis-server",
+            "--port",
+            &port,
+            "--bind",
+            "127.0.0.1",
+            "--dir",
+            &dir,
+            "--save",
+            "",
+        ];
         self.server = Some(Guarded::start(&command, "TERM")?);
         wait_for("Redis", || ping(self.port)).await
     }

@@ -29,12 +29,22 @@ impl Client {
     pub fn new(url: &str, tenant: &str) -> Result<Self> {
         // The process has one TLS provider.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let http = reqwest::Client::builder().timeout(Duration::from_secs(20)).pool_max_idle_per_host(256).build()?;
-        Ok(Self { http, url: url.trim_end_matches('/').to_owned(), tenant: tenant.to_owned() })
+        let http = reqwest::Client::builder()
+            .timeout(Duration::from_secs(20))
+            .pool_max_idle_per_host(256)
+            .build()?;
+        Ok(Self {
+            http,
+            url: url.trim_end_matches('/').to_owned(),
+            tenant: tenant.to_owned(),
+        })
     }
 
     async fn send(&self, method: Method, path: &str, body: Option<&Value>) -> reqwest::Result<Response> {
-        let mut request = self.http.request(method, format!("{}{path}", self.url)).header("X-Tenant-ID", &self.tenant);
+        let mut request = self
+            .http
+            .request(method, format!("{}{path}", self.url))
+            .header("X-Tenant-ID", &self.tenant);
         if let Some(body) = body {
             request = request.json(body);
         }
@@ -46,7 +56,9 @@ impl Client {
         let mut last = String::new();
         for attempt in 0..TRIES {
             match self.send(method.clone(), path, body).await {
-                Ok(response) if response.status().is_server_error() || response.status() == StatusCode::TOO_MANY_REQUESTS => {
+                Ok(response)
+                    if response.status().is_server_error() || response.status() == StatusCode::TOO_MANY_REQUESTS =>
+                {
                     last = response.status().to_string();
                 }
                 Ok(response) => {
@@ -80,7 +92,9 @@ impl Client {
     /// # Errors
     /// When it is refused, or its outcome cannot be learned.
     pub async fn delete(&self, id: Uuid) -> Result<u32> {
-        let (status, repeats) = self.insist(Method::DELETE, &format!("/api/v1/memories/{id}"), None).await?;
+        let (status, repeats) = self
+            .insist(Method::DELETE, &format!("/api/v1/memories/{id}"), None)
+            .await?;
         match status {
             StatusCode::NO_CONTENT | StatusCode::NOT_FOUND => Ok(repeats),
             other => bail!("a deletion was refused: {other}"),
@@ -92,7 +106,9 @@ impl Client {
     /// # Errors
     /// When the outcome cannot be learned.
     pub async fn exists(&self, id: Uuid) -> Result<bool> {
-        let (status, _) = self.insist(Method::GET, &format!("/api/v1/memories/{id}"), None).await?;
+        let (status, _) = self
+            .insist(Method::GET, &format!("/api/v1/memories/{id}"), None)
+            .await?;
         match status {
             StatusCode::OK => Ok(true),
             StatusCode::NOT_FOUND | StatusCode::GONE => Ok(false),

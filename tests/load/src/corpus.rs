@@ -11,7 +11,12 @@ use anyhow::{Context as _, Result, ensure};
 /// When it cannot be read.
 pub fn read_file(path: &Path) -> Result<Vec<String>> {
     let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-    Ok(text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect())
+    Ok(text
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .map(str::to_owned)
+        .collect())
 }
 
 /// Reads the descriptions of all packages in apt's lists: name, a colon, the summary and its text.
@@ -23,7 +28,11 @@ pub fn read_apt() -> Result<Vec<String>> {
         .arg("dumpavail")
         .output()
         .context("this machine has no apt-cache; give a file with --corpus, one text a line")?;
-    ensure!(output.status.success(), "apt-cache failed: {}", String::from_utf8_lossy(&output.stderr));
+    ensure!(
+        output.status.success(),
+        "apt-cache failed: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     let texts = parse(&String::from_utf8_lossy(&output.stdout));
     ensure!(!texts.is_empty(), "apt's lists are empty: run apt-get update");
     Ok(texts)
@@ -38,7 +47,10 @@ fn parse_stanza(stanza: &str) -> Option<String> {
     let name = stanza.lines().find_map(|line| line.strip_prefix("Package: "))?;
     let mut lines = stanza.lines().skip_while(|line| !line.starts_with("Description"));
     let summary = lines.next()?.split_once(": ")?.1;
-    let text = lines.take_while(|line| line.starts_with(' ')).map(str::trim).filter(|line| *line != ".");
+    let text = lines
+        .take_while(|line| line.starts_with(' '))
+        .map(str::trim)
+        .filter(|line| *line != ".");
     let text: Vec<&str> = text.collect();
     Some(format!("{name}: {summary}. {}", text.join(" ")).trim_end().to_owned())
 }

@@ -53,7 +53,10 @@ impl Ledger {
     /// Picks a live memory: the oldest.
     #[must_use]
     pub fn any_live(&self) -> Option<Uuid> {
-        self.fates.iter().find(|(_, fate)| **fate == Fate::Live).map(|(id, _)| *id)
+        self.fates
+            .iter()
+            .find(|(_, fate)| **fate == Fate::Live)
+            .map(|(id, _)| *id)
     }
 
     /// Returns all memories and their fates.
@@ -89,8 +92,16 @@ impl Verdict {
 
 impl std::fmt::Display for Verdict {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { acknowledged, found, lost, came_back } = self;
-        write!(f, "acknowledged {acknowledged}, found {found}, lost {lost}, came back {came_back}")
+        let Self {
+            acknowledged,
+            found,
+            lost,
+            came_back,
+        } = self;
+        write!(
+            f,
+            "acknowledged {acknowledged}, found {found}, lost {lost}, came back {came_back}"
+        )
     }
 }
 
@@ -111,7 +122,15 @@ mod tests {
             // The service has the second and the third, and not the first.
             verdict.count(fate, id == ids[1] || id == ids[2] || id == ids[3]);
         }
-        assert_eq!(verdict, Verdict { acknowledged: 2, found: 1, lost: 1, came_back: 1 });
+        assert_eq!(
+            verdict,
+            Verdict {
+                acknowledged: 2,
+                found: 1,
+                lost: 1,
+                came_back: 1
+            }
+        );
         assert_eq!(verdict.to_string(), "acknowledged 2, found 1, lost 1, came back 1");
     }
 }

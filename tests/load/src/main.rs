@@ -74,31 +74,50 @@ async fn main() -> Result<()> {
     let Arguments { target, command } = Arguments::parse();
     let client = Client::new(&target.url, &target.tenant)?;
     match command {
-        Command::Fill { corpus: file, skip, count } => {
+        Command::Fill {
+            corpus: file,
+            skip,
+            count,
+        } => {
             let texts = file.as_deref().map_or_else(corpus::read_apt, corpus::read_file)?;
             let texts: Vec<String> = texts.into_iter().skip(skip).take(count).collect();
             ensure!(!texts.is_empty(), "there is no text behind the first {skip}");
             let total = texts.len();
             let took = fill::fill(&client, &texts, |done| println!("    {done} of {total} texts")).await?;
-            println!("    {total} texts stored in {:.1} s for tenant {}", took.as_secs_f64(), target.tenant);
+            println!(
+                "    {total} texts stored in {:.1} s for tenant {}",
+                took.as_secs_f64(),
+                target.tenant
+            );
             Ok(())
         }
         Command::Search { query, limit } => {
             let (answer, took) = client.search(&query, limit).await?;
             println!("    \"{query}\" ({:.0} ms)", took.as_secs_f64() * 1_000.0);
             for item in answer["items"].as_array().into_iter().flatten() {
-                println!("      {:.3}  {}", item["score"].as_f64().unwrap_or_default(), first_words(&item["memory"]));
+                println!(
+                    "      {:.3}  {}",
+                    item["score"].as_f64().unwrap_or_default(),
+                    first_words(&item["memory"])
+                );
             }
             Ok(())
         }
-        Command::Traffic { writes_per_second, readers, seconds } => {
-            load(Traffic::new(client), writes_per_second, readers, seconds).await
-        }
+        Command::Traffic {
+            writes_per_second,
+            readers,
+            seconds,
+        } => load(Traffic::new(client), writes_per_second, readers, seconds).await,
     }
 }
 
 fn first_words(memory: &Value) -> String {
-    memory["content"].as_str().unwrap_or_default().chars().take(90).collect()
+    memory["content"]
+        .as_str()
+        .unwrap_or_default()
+        .chars()
+        .take(90)
+        .collect()
 }
 
 async fn load(traffic: Traffic, rate: u32, readers: usize, seconds: Option<u64>) -> Result<()> {
@@ -124,6 +143,9 @@ async fn load(traffic: Traffic, rate: u32, readers: usize, seconds: Option<u64>)
     println!("    searches: {searches}, {} failed", traffic.failed_searches());
     let verdict = traffic.check().await?;
     println!("    {verdict}");
-    ensure!(verdict.is_clean(), "the service lost what it had acknowledged, or brought back what was deleted");
+    ensure!(
+        verdict.is_clean(),
+        "the service lost what it had acknowledged, or brought back what was deleted"
+    );
     Ok(())
 }

@@ -31,9 +31,18 @@ impl Latencies {
     #[must_use]
     pub fn summary(&mut self) -> String {
         self.0.sort_by(f64::total_cmp);
-        let at = |part: usize| self.0.get((self.0.len() * part / 100).min(self.0.len().saturating_sub(1)));
+        let at = |part: usize| {
+            self.0
+                .get((self.0.len() * part / 100).min(self.0.len().saturating_sub(1)))
+        };
         let show = |value: Option<&f64>| value.map_or("-".to_owned(), |ms| format!("{ms:.0} ms"));
-        format!("{} in all, p50 {}, p99 {}, slowest {}", self.0.len(), show(at(50)), show(at(99)), show(self.0.last()))
+        format!(
+            "{} in all, p50 {}, p99 {}, slowest {}",
+            self.0.len(),
+            show(at(50)),
+            show(at(99)),
+            show(self.0.last())
+        )
     }
 }
 
@@ -59,7 +68,10 @@ impl Traffic {
     /// Prepares traffic through a client.
     #[must_use]
     pub fn new(client: Client) -> Self {
-        Self { client, shared: Arc::default() }
+        Self {
+            client,
+            shared: Arc::default(),
+        }
     }
 
     /// Writes `rate` times a second and searches with `readers` at once, until told to stop.
@@ -90,13 +102,20 @@ impl Traffic {
     }
 
     async fn write(&self, number: u64) -> Result<()> {
-        let victim = if number.is_multiple_of(DELETE_EVERY) { self.take_live() } else { None };
+        let victim = if number.is_multiple_of(DELETE_EVERY) {
+            self.take_live()
+        } else {
+            None
+        };
         let started = Instant::now();
         let repeats = match victim {
             Some(id) => self.client.delete(id).await?,
             None => {
                 let id = Uuid::now_v7();
-                let repeats = self.client.create(id, &format!("observation {number} of a running agent: {id}")).await?;
+                let repeats = self
+                    .client
+                    .create(id, &format!("observation {number} of a running agent: {id}"))
+                    .await?;
                 self.lock().ledger.created(id);
                 repeats
             }

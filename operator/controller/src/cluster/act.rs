@@ -47,7 +47,10 @@ pub(super) async fn prepare_stores(
     let pool = match reach_database(context, cluster, namespace).await? {
         Ok(pool) => pool,
         Err(because) => {
-            let after = Because { message: "waiting for the database".to_owned(), ..because.clone() };
+            let after = Because {
+                message: "waiting for the database".to_owned(),
+                ..because.clone()
+            };
             seen.migrated = Err(after.clone());
             seen.vector_store = Err(after);
             seen.database = Err(because);
@@ -55,14 +58,20 @@ pub(super) async fn prepare_stores(
         }
     };
     if let Err(because) = migrate(context, cluster, namespace, &pool).await? {
-        seen.vector_store = Err(Because { message: "waiting for the schemas".to_owned(), ..because.clone() });
+        seen.vector_store = Err(Because {
+            message: "waiting for the schemas".to_owned(),
+            ..because.clone()
+        });
         seen.migrated = Err(because);
         return Ok(seen);
     }
     let term = match claim(context, cluster, namespace, &pool).await {
         Ok(term) => term,
         Err(because) => {
-            seen.vector_store = Err(Because { message: "waiting for the database".to_owned(), ..because.clone() });
+            seen.vector_store = Err(Because {
+                message: "waiting for the database".to_owned(),
+                ..because.clone()
+            });
             seen.database = Err(because);
             return Ok(seen);
         }
@@ -71,7 +80,15 @@ pub(super) async fn prepare_stores(
     match prepare_shards(context, cluster, namespace, &pool, term).await? {
         Ok(stores) => {
             let spec = cluster.spec.clone();
-            context.registry.put(namespace, Handle { pool: pool.clone(), stores, term, spec });
+            context.registry.put(
+                namespace,
+                Handle {
+                    pool: pool.clone(),
+                    stores,
+                    term,
+                    spec,
+                },
+            );
         }
         Err(because) => seen.vector_store = Err(because),
     }
@@ -99,14 +116,18 @@ async fn reach_database(
         Err(because) => return Ok(Err(because)),
     };
     let unreachable = |error: &dyn std::error::Error| {
-        Because::new(Reason::DatabaseUnreachable, format!("the database does not answer: {error}"))
+        Because::new(
+            Reason::DatabaseUnreachable,
+            format!("the database does not answer: {error}"),
+        )
     };
     let pool = match context.registry.pool(namespace, &url) {
         Ok(pool) => pool,
         Err(error) => return Ok(Err(Because::new(Reason::SecretKeyMissing, error.to_string()))),
     };
-    let version: Result<i32, _> =
-        sqlx::query_scalar("select current_setting('server_version_num')::int").fetch_one(&pool).await;
+    let version: Result<i32, _> = sqlx::query_scalar("select current_setting('server_version_num')::int")
+        .fetch_one(&pool)
+        .await;
     Ok(match version {
         Err(error) => Err(unreachable(&error)),
         Ok(version) if version < OLDEST_POSTGRES => {
@@ -124,7 +145,11 @@ async fn migrate(
     namespace: &str,
     pool: &PgPool,
 ) -> Result<Result<(), Because>, Error> {
-    let sets = [aeterna_kit::migrate::kit_migrations(), aeterna_tenancy::migrations(), aeterna_projection::migrations()];
+    let sets = [
+        aeterna_kit::migrate::kit_migrations(),
+        aeterna_tenancy::migrations(),
+        aeterna_projection::migrations(),
+    ];
     let mut behind = None;
     for set in sets {
         if let Err(error) = set.check(pool).await {
@@ -135,7 +160,11 @@ async fn migrate(
     let Some(behind) = behind else { return Ok(Ok(())) };
     let job = context.applier.apply(namespace, &build_migration(cluster)).await?;
     let status = job.status.clone().unwrap_or_default();
-    let failed = status.conditions.unwrap_or_default().into_iter().any(|c| c.type_ == "Failed" && c.status == "True");
+    let failed = status
+        .conditions
+        .unwrap_or_default()
+        .into_iter()
+        .any(|c| c.type_ == "Failed" && c.status == "True");
     let name = job.name_any();
     Ok(Err(if failed {
         let message = format!("Job {name} failed, see kubectl logs job/{name}; it is tried again in a minute");
@@ -146,13 +175,11 @@ async fn migrate(
 }
 
 /// Makes sure that the database is this cluster's, and takes a term there, once a leadership.
-async fn claim(
-    context: &Context,
-    cluster: &AeternaCluster,
-    namespace: &str,
-    pool: &PgPool,
-) -> Result<Term, Because> {
-    let uid = cluster.uid().and_then(|uid| Uuid::parse_str(&uid).ok()).unwrap_or_default();
+async fn claim(context: &Context, cluster: &AeternaCluster, namespace: &str, pool: &PgPool) -> Result<Term, Because> {
+    let uid = cluster
+        .uid()
+        .and_then(|uid| Uuid::parse_str(&uid).ok())
+        .unwrap_or_default();
     let because = |error: aeterna_tenancy::Error| match &error {
         aeterna_tenancy::Error::DatabaseOwnedByAnother { .. } => Because::new(
             Reason::DatabaseOwnedByAnother,
@@ -237,10 +264,17 @@ pub(crate) async fn prepare_shard(
     client: &store::Store,
     new: &NewShard,
 ) -> Result<shards::Shard, Because> {
-    let shard = shards::record_shard(pool, term, new).await.map_err(|error| row_trouble(&error))?;
-    client.ensure_collection(&shard).await.map_err(|error| store_trouble(&error))?;
+    let shard = shards::record_shard(pool, term, new)
+        .await
+        .map_err(|error| row_trouble(&error))?;
+    client
+        .ensure_collection(&shard)
+        .await
+        .map_err(|error| store_trouble(&error))?;
     if shard.state == shards::ShardState::Building {
-        shards::mark_ready(pool, term, &shard).await.map_err(|error| row_trouble(&error))?;
+        shards::mark_ready(pool, term, &shard)
+            .await
+            .map_err(|error| row_trouble(&error))?;
     }
     Ok(shard)
 }
@@ -275,7 +309,12 @@ pub(super) async fn apply_children(
     namespace: &str,
     wanted: &Children,
 ) -> Result<(), Error> {
-    let Children { deployments, services, autoscalers, budgets } = wanted;
+    let Children {
+        deployments,
+        services,
+        autoscalers,
+        budgets,
+    } = wanted;
     for child in services {
         context.applier.apply(namespace, child).await?;
     }
@@ -291,7 +330,10 @@ pub(super) async fn apply_children(
     let uid = cluster.uid().unwrap_or_default();
     for name in KINDS.map(autoscaler_name) {
         if !autoscalers.iter().any(|child| child.name_any() == name) {
-            context.applier.remove::<HorizontalPodAutoscaler>(namespace, &name, &uid).await?;
+            context
+                .applier
+                .remove::<HorizontalPodAutoscaler>(namespace, &name, &uid)
+                .await?;
         }
     }
     Ok(())

@@ -18,10 +18,10 @@ pub(super) async fn fetch_secret(
     from: &SecretKeyRef,
 ) -> Result<Result<String, Because>, Error> {
     let api: Api<Secret> = Api::namespaced(client.clone(), namespace);
-    let found = api
-        .get_opt(&from.name)
-        .await
-        .map_err(|source| Error::Api { operation: "read a Secret", source: Box::new(source) })?;
+    let found = api.get_opt(&from.name).await.map_err(|source| Error::Api {
+        operation: "read a Secret",
+        source: Box::new(source),
+    })?;
     let Some(secret) = found else {
         let message = format!("Secret {} is missing: create it with the key {}", from.name, from.key);
         return Ok(Err(Because::new(Reason::SecretMissing, message)));
@@ -38,12 +38,19 @@ pub(super) async fn fetch_secret(
 
 /// Looks at the pods of all Deployments.
 pub(super) async fn observe_pods(client: &Client, namespace: &str, wanted: &Children) -> Result<Vec<Pods>, Error> {
-    let failed = |operation| move |source| Error::Api { operation, source: Box::new(source) };
+    let failed = |operation| {
+        move |source| Error::Api {
+            operation,
+            source: Box::new(source),
+        }
+    };
     let deployments: Api<Deployment> = Api::namespaced(client.clone(), namespace);
     let mut seen = Vec::new();
     for child in &wanted.deployments {
         let name = child.name_any();
-        let Some(live) = deployments.get_opt(&name).await.map_err(failed("read a Deployment"))? else { continue };
+        let Some(live) = deployments.get_opt(&name).await.map_err(failed("read a Deployment"))? else {
+            continue;
+        };
         let desired = live.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1);
         let status = live.status.unwrap_or_default();
         // A status about an older template says nothing about this one.
@@ -51,8 +58,17 @@ pub(super) async fn observe_pods(client: &Client, namespace: &str, wanted: &Chil
         let updated = status.updated_replicas.unwrap_or_default();
         let ready = status.available_replicas.unwrap_or_default().min(updated);
         let ready = if current { ready } else { 0 };
-        let trouble = if ready < desired { find_trouble(client, namespace, &name).await? } else { None };
-        seen.push(Pods { name, desired, ready, trouble });
+        let trouble = if ready < desired {
+            find_trouble(client, namespace, &name).await?
+        } else {
+            None
+        };
+        seen.push(Pods {
+            name,
+            desired,
+            ready,
+            trouble,
+        });
     }
     Ok(seen)
 }
@@ -63,7 +79,10 @@ async fn find_trouble(client: &Client, namespace: &str, app: &str) -> Result<Opt
     let listed = pods
         .list(&ListParams::default().labels(&format!("app={app}")))
         .await
-        .map_err(|source| Error::Api { operation: "list pods", source: Box::new(source) })?;
+        .map_err(|source| Error::Api {
+            operation: "list pods",
+            source: Box::new(source),
+        })?;
     Ok(listed.iter().find_map(waiting_reason))
 }
 
@@ -79,7 +98,10 @@ fn waiting_reason(pod: &Pod) -> Option<Because> {
         };
         let message = match reason {
             Reason::ImagePullFailed => format!("pod {}: image {} cannot be pulled", pod.name_any(), container.image),
-            _ => format!("pod {} ends again and again; see kubectl logs --previous", pod.name_any()),
+            _ => format!(
+                "pod {} ends again and again; see kubectl logs --previous",
+                pod.name_any()
+            ),
         };
         Some(Because::new(reason, message))
     })

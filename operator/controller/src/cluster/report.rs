@@ -29,8 +29,14 @@ pub(super) async fn report(
     let params = PatchParams::apply(MANAGER).force();
     api.patch_status(&cluster.name_any(), &params, &Patch::Apply(&body))
         .await
-        .map_err(|source| Error::Api { operation: "write the status of an AeternaCluster", source: Box::new(source) })?;
+        .map_err(|source| Error::Api {
+            operation: "write the status of an AeternaCluster",
+            source: Box::new(source),
+        })?;
     let before = old.map(|old| old.conditions.as_slice()).unwrap_or_default();
-    context.events.publish_change(&cluster.object_ref(&()), before, &status.conditions).await;
+    context
+        .events
+        .publish_change(&cluster.object_ref(&()), before, &status.conditions)
+        .await;
     Ok(ready)
 }

@@ -9,8 +9,8 @@ use aeterna_tenancy::moves::{self, NewMove};
 use aeterna_tenancy::routes::{self, Owner};
 use aeterna_tenancy::shards::{self, NewShard, ShardKind, ShardState};
 use aeterna_tenancy::{Error as TenancyError, MoveId, ShardId, naming, verifications};
-use kube::api::{Api, Patch, PatchParams};
 use kube::ResourceExt as _;
+use kube::api::{Api, Patch, PatchParams};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -56,7 +56,10 @@ pub(super) async fn ensure_registered(
         return Ok(Err(because));
     }
     let owner = Owner {
-        uid: object.uid().and_then(|uid| Uuid::parse_str(&uid).ok()).unwrap_or_default(),
+        uid: object
+            .uid()
+            .and_then(|uid| Uuid::parse_str(&uid).ok())
+            .unwrap_or_default(),
         name: format!("{}/{}", object.namespace().unwrap_or_default(), object.name_any()),
     };
     match routes::claim_tenant(&handle.pool, handle.term, tenant, &ShardId::new(&wanted), &owner).await {
@@ -84,7 +87,12 @@ fn refusal(error: TenancyError) -> Result<Because, Error> {
 
 fn check_shared(object: &TenantShard, handle: &Handle, wanted: &str) -> Result<(), Because> {
     let named = object.spec.placement.shared.as_ref().is_some();
-    let known = handle.spec.sharding.shared_shards.iter().any(|shard| shard.name == wanted);
+    let known = handle
+        .spec
+        .sharding
+        .shared_shards
+        .iter()
+        .any(|shard| shard.name == wanted);
     if object.spec.placement.mode == PlacementMode::Shared && named && !known {
         let message = format!("shard {wanted} is not in the AeternaCluster's sharding.sharedShards; add it there");
         return Err(Because::new(Reason::ShardUnknown, message));
@@ -120,7 +128,9 @@ async fn prepare_dedicated(handle: &Handle, tenant: &TenantId, name: &str) -> Re
         capacity: 1,
     };
     let client = handle.stores.at(&endpoint).map_err(|error| store_trouble(&error))?;
-    prepare_shard(&handle.pool, handle.term, &client, &new).await.map(|_| ())
+    prepare_shard(&handle.pool, handle.term, &client, &new)
+        .await
+        .map(|_| ())
 }
 
 /// Provisions the target and records the move.
@@ -135,7 +145,11 @@ pub(super) async fn begin_move(
     {
         return Ok(Some(because));
     }
-    let own = object.spec.move_options.as_ref().and_then(|options| options.retention_seconds);
+    let own = object
+        .spec
+        .move_options
+        .as_ref()
+        .and_then(|options| options.retention_seconds);
     let retention = own.unwrap_or(handle.spec.sharding.retention_seconds);
     let new = NewMove {
         tenant: tenant.clone(),
@@ -169,7 +183,11 @@ pub(super) async fn request_verification(
     handle: &Handle,
     tenant: &TenantId,
 ) -> Result<(), Error> {
-    if let Some(request) = object.annotations().get(VERIFY_ANNOTATION).filter(|request| !request.is_empty()) {
+    if let Some(request) = object
+        .annotations()
+        .get(VERIFY_ANNOTATION)
+        .filter(|request| !request.is_empty())
+    {
         verifications::request(&handle.pool, handle.term, tenant, request).await?;
     }
     Ok(())
@@ -187,7 +205,9 @@ pub(super) async fn retire_unused(handle: &Handle, seen: &Observation, wanted: &
     left.sort_unstable();
     left.dedup();
     for name in left {
-        let Some(shard) = shards::fetch_shard(&handle.pool, name).await? else { continue };
+        let Some(shard) = shards::fetch_shard(&handle.pool, name).await? else {
+            continue;
+        };
         if shard.kind != ShardKind::Dedicated || shard.state == ShardState::Retired {
             continue;
         }
@@ -221,27 +241,36 @@ async fn write_finalizers(context: &Context, object: &TenantShard, finalizers: &
     // The version makes it a compare-and-set: nobody else's finalizer is lost.
     let body = json!({"metadata": {
         "finalizers": finalizers, "resourceVersion": object.resource_version() }});
-    match api.patch(&object.name_any(), &PatchParams::default(), &Patch::Merge(&body)).await {
+    match api
+        .patch(&object.name_any(), &PatchParams::default(), &Patch::Merge(&body))
+        .await
+    {
         Ok(_) => Ok(()),
         Err(kube::Error::Api(status)) if status.is_not_found() || status.is_conflict() => Ok(()),
-        Err(source) => Err(Error::Api { operation: "write the finalizers", source: Box::new(source) }),
+        Err(source) => Err(Error::Api {
+            operation: "write the finalizers",
+            source: Box::new(source),
+        }),
     }
 }
 
 /// Does what the deletion policy asks for, and lets the object go. Without its cluster there is nothing to let go of.
-pub(super) async fn clean_up(
-    context: &Context,
-    object: &TenantShard,
-    handle: Option<&Handle>,
-) -> Result<(), Error> {
+pub(super) async fn clean_up(context: &Context, object: &TenantShard, handle: Option<&Handle>) -> Result<(), Error> {
     if !has_finalizer(object) {
         return Ok(());
     }
-    if let (Some(handle), DeletionPolicy::Release, Ok(tenant)) =
-        (handle, object.spec.deletion_policy, TenantId::parse(object.spec.tenant_id.clone()))
-    {
-        let uid = object.uid().and_then(|uid| Uuid::parse_str(&uid).ok()).unwrap_or_default();
-        let owner = routes::fetch_route(&handle.pool, &tenant).await?.and_then(|route| route.owner_uid);
+    if let (Some(handle), DeletionPolicy::Release, Ok(tenant)) = (
+        handle,
+        object.spec.deletion_policy,
+        TenantId::parse(object.spec.tenant_id.clone()),
+    ) {
+        let uid = object
+            .uid()
+            .and_then(|uid| Uuid::parse_str(&uid).ok())
+            .unwrap_or_default();
+        let owner = routes::fetch_route(&handle.pool, &tenant)
+            .await?
+            .and_then(|route| route.owner_uid);
         if owner == Some(uid) {
             let running = moves::fetch_moves(&handle.pool, &tenant, 1).await?;
             if let Some(moving) = running.first().filter(|moving| moving.progress.step.is_before_retain()) {

@@ -102,13 +102,22 @@ async fn advance(object: &TenantShard, handle: &Handle) -> Result<(Report, Durat
         Ok(tenant) => tenant,
         Err(error) => {
             let trouble = Some(Because::new(Reason::TenantIdConflict, format!("tenantId: {error}")));
-            return Ok((Report { trouble, ..Report::default() }, SETTLED));
+            return Ok((
+                Report {
+                    trouble,
+                    ..Report::default()
+                },
+                SETTLED,
+            ));
         }
     };
     let placed = match act::ensure_registered(object, handle, &tenant).await? {
         Ok(placed) => placed,
         Err(because) => {
-            let report = Report { trouble: Some(because), ..report::last_known(object) };
+            let report = Report {
+                trouble: Some(because),
+                ..report::last_known(object)
+            };
             return Ok((report, LINGERING));
         }
     };

@@ -31,18 +31,28 @@ pub(super) struct Observation {
 }
 
 pub(super) async fn observe(handle: &Handle, tenant: &TenantId) -> Result<Observation, Error> {
-    let unknown = || aeterna_tenancy::Error::UnknownTenant { tenant: tenant.to_string() };
+    let unknown = || aeterna_tenancy::Error::UnknownTenant {
+        tenant: tenant.to_string(),
+    };
     let route = fetch_route(&handle.pool, tenant).await?.ok_or_else(unknown)?;
-    let shard = fetch_shard(&handle.pool, &route.shard_id)
-        .await?
-        .ok_or_else(|| aeterna_tenancy::Error::UnknownShard { shard: route.shard_id.clone() })?;
+    let shard =
+        fetch_shard(&handle.pool, &route.shard_id)
+            .await?
+            .ok_or_else(|| aeterna_tenancy::Error::UnknownShard {
+                shard: route.shard_id.clone(),
+            })?;
     let moves = fetch_moves(&handle.pool, tenant, MOVES).await?;
     let view = Seen {
         shard: shard.shard_id.to_string(),
         is_shared: shard.kind == ShardKind::Shared,
         moves: moves.iter().map(view).collect(),
     };
-    Ok(Observation { route, shard, moves, view })
+    Ok(Observation {
+        route,
+        shard,
+        moves,
+        view,
+    })
 }
 
 fn view(moving: &Move) -> MoveView {
@@ -51,7 +61,11 @@ fn view(moving: &Move) -> MoveView {
         step if step.is_final() => PlanStep::Ended,
         _ => PlanStep::AfterSwitch,
     };
-    MoveView { id: moving.move_id.to_string(), target: moving.target.to_string(), step }
+    MoveView {
+        id: moving.move_id.to_string(),
+        target: moving.target.to_string(),
+        step,
+    }
 }
 
 /// Puts everything into the form of the status.
@@ -111,11 +125,18 @@ fn summarize_move(moving: &Move) -> MoveStatus {
         attempt: moving.attempt.0,
         cutover_tries: progress.cutover_tries,
         write_pause_microseconds: progress.pause_us,
-        waiting_for: progress.waiting_for.clone().or_else(|| kept.then(|| "the end of the retention".to_owned())),
+        waiting_for: progress
+            .waiting_for
+            .clone()
+            .or_else(|| kept.then(|| "the end of the retention".to_owned())),
         error: progress.error.clone(),
         source_kept_until: moving.retain_until,
-        will_delete: deletes
-            .then(|| format!("the tenant's points in {} up to generation {}", moving.source, moving.base)),
+        will_delete: deletes.then(|| {
+            format!(
+                "the tenant's points in {} up to generation {}",
+                moving.source, moving.base
+            )
+        }),
     }
 }
 
@@ -148,8 +169,12 @@ async fn fetch_verification(
     handle: &Handle,
     tenant: &TenantId,
 ) -> Result<Option<VerificationStatus>, Error> {
-    let Some(request) = object.annotations().get(VERIFY_ANNOTATION) else { return Ok(None) };
-    let Some(found) = verifications::fetch(&handle.pool, tenant, request).await? else { return Ok(None) };
+    let Some(request) = object.annotations().get(VERIFY_ANNOTATION) else {
+        return Ok(None);
+    };
+    let Some(found) = verifications::fetch(&handle.pool, tenant, request).await? else {
+        return Ok(None);
+    };
     let findings = found.findings.unwrap_or_default();
     Ok(Some(VerificationStatus {
         request_id: found.request_id,

@@ -24,13 +24,23 @@ pub(super) fn key(object: &TenantShard) -> String {
 
 /// What the status said last, for a pass that could not look.
 pub(super) fn last_known(object: &TenantShard) -> Report {
-    let Some(status) = object.status.clone() else { return Report::default() };
-    Report { placement: status.placement, moving: status.moving, last_moves: status.last_moves, ..Report::default() }
+    let Some(status) = object.status.clone() else {
+        return Report::default();
+    };
+    Report {
+        placement: status.placement,
+        moving: status.moving,
+        last_moves: status.last_moves,
+        ..Report::default()
+    }
 }
 
 /// Tells when to look again.
 pub(super) fn pace(report: &Report, seen: &Observation) -> Duration {
-    let verifying = report.verification.as_ref().is_some_and(|answer| answer.finished_at.is_none());
+    let verifying = report
+        .verification
+        .as_ref()
+        .is_some_and(|answer| answer.finished_at.is_none());
     let waiting = seen.moves.iter().any(|moving| !moving.progress.step.is_final());
     match (&report.moving, report.switched) {
         (Some(_), false) => MOVING,
@@ -59,16 +69,29 @@ pub(super) async fn report(context: &Context, object: &TenantShard, report: Repo
     let body = json!({
         "apiVersion": TenantShard::api_version(&()), "kind": TenantShard::kind(&()), "status": &status });
     let params = PatchParams::apply(MANAGER).force();
-    match api.patch_status(&object.name_any(), &params, &Patch::Apply(&body)).await {
+    match api
+        .patch_status(&object.name_any(), &params, &Patch::Apply(&body))
+        .await
+    {
         Ok(_) => {}
         Err(kube::Error::Api(gone)) if gone.is_not_found() => return Ok(()),
         Err(source) => {
-            return Err(Error::Api { operation: "write the status of a TenantShard", source: Box::new(source) });
+            return Err(Error::Api {
+                operation: "write the status of a TenantShard",
+                source: Box::new(source),
+            });
         }
     }
-    context.written.lock().unwrap_or_else(PoisonError::into_inner).insert(key(object), Instant::now());
+    context
+        .written
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .insert(key(object), Instant::now());
     let before = old.map(|old| old.conditions.as_slice()).unwrap_or_default();
-    context.events.publish_change(&object.object_ref(&()), before, &status.conditions).await;
+    context
+        .events
+        .publish_change(&object.object_ref(&()), before, &status.conditions)
+        .await;
     Ok(())
 }
 

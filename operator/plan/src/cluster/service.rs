@@ -16,8 +16,12 @@ pub enum ServiceKind {
 }
 
 /// All services.
-pub const KINDS: [ServiceKind; 4] =
-    [ServiceKind::Memory, ServiceKind::Knowledge, ServiceKind::Governance, ServiceKind::Sync];
+pub const KINDS: [ServiceKind; 4] = [
+    ServiceKind::Memory,
+    ServiceKind::Knowledge,
+    ServiceKind::Governance,
+    ServiceKind::Sync,
+];
 
 impl ServiceKind {
     /// Returns the name of its Deployment, its Service and its `app` label.
@@ -69,7 +73,12 @@ impl ServiceKind {
             return spec.autoscaling.clone();
         }
         match self {
-            Self::Memory | Self::Knowledge => Some(Autoscaling { min: 3, max: 10, cpu: 70, memory: 80 }),
+            Self::Memory | Self::Knowledge => Some(Autoscaling {
+                min: 3,
+                max: 10,
+                cpu: 70,
+                memory: 80,
+            }),
             Self::Governance | Self::Sync => None,
         }
     }

@@ -1,8 +1,6 @@
 //! The status of a cluster.
 
-use aeterna_crds::v1alpha1::{
-    AeternaClusterStatus, ConditionType, Reason, ServiceStatus, ShardStatus,
-};
+use aeterna_crds::v1alpha1::{AeternaClusterStatus, ConditionType, Reason, ServiceStatus, ShardStatus};
 use jiff::Timestamp;
 
 use crate::report::{Because, Conditions, Holds};
@@ -57,10 +55,19 @@ pub fn derive_status(
     let mut conditions = Conditions::after(conditions, generation, now);
     conditions.set_outcome(first_trouble.is_none(), first_trouble.unwrap_or(&fine));
     let kinds = [
-        (ConditionType::DatabaseReady, "the database answers and is this cluster's"),
+        (
+            ConditionType::DatabaseReady,
+            "the database answers and is this cluster's",
+        ),
         (ConditionType::Migrated, "the schemas are those of the release"),
-        (ConditionType::VectorStoreReady, "the vector store answers, and the shared shards are ready"),
-        (ConditionType::ServicesAvailable, "every Deployment has the pods that it wants"),
+        (
+            ConditionType::VectorStoreReady,
+            "the vector store answers, and the shared shards are ready",
+        ),
+        (
+            ConditionType::ServicesAvailable,
+            "every Deployment has the pods that it wants",
+        ),
     ];
     for ((kind, message), stage) in kinds.into_iter().zip(stages) {
         match stage {
@@ -71,11 +78,18 @@ pub fn derive_status(
     AeternaClusterStatus {
         observed_generation: generation,
         conditions: conditions.finish(),
-        tenants: seen.database.is_ok().then(|| seen.shards.iter().map(|shard| shard.tenants).sum()),
+        tenants: seen
+            .database
+            .is_ok()
+            .then(|| seen.shards.iter().map(|shard| shard.tenants).sum()),
         services: seen
             .pods
             .iter()
-            .map(|pods| ServiceStatus { name: pods.name.clone(), desired: pods.desired, ready: pods.ready })
+            .map(|pods| ServiceStatus {
+                name: pods.name.clone(),
+                desired: pods.desired,
+                ready: pods.ready,
+            })
             .collect(),
         shards: seen.shards.clone(),
     }
@@ -93,5 +107,8 @@ fn derive_services(pods: &[Pods]) -> Result<(), Because> {
     if missing.is_empty() && !pods.is_empty() {
         return Ok(());
     }
-    Err(Because::new(Reason::RollingOut, format!("waiting for pods: {}", missing.join(", "))))
+    Err(Because::new(
+        Reason::RollingOut,
+        format!("waiting for pods: {}", missing.join(", ")),
+    ))
 }

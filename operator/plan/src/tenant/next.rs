@@ -53,7 +53,10 @@ pub enum Action {
 pub fn wanted_shard(placement: &Placement, default_dedicated: &str, seen: Option<&Seen>) -> Option<String> {
     match placement.mode {
         PlacementMode::Dedicated => {
-            let named = placement.dedicated.as_ref().and_then(|dedicated| dedicated.name.clone());
+            let named = placement
+                .dedicated
+                .as_ref()
+                .and_then(|dedicated| dedicated.name.clone());
             Some(named.unwrap_or_else(|| default_dedicated.to_owned()))
         }
         PlacementMode::Shared => placement
@@ -96,32 +99,58 @@ mod tests {
             target: (*target).to_owned(),
             step: *step,
         });
-        Seen { shard: shard.to_owned(), is_shared: shard.starts_with("shared"), moves: moves.collect() }
+        Seen {
+            shard: shard.to_owned(),
+            is_shared: shard.starts_with("shared"),
+            moves: moves.collect(),
+        }
     }
 
     fn placement(mode: PlacementMode) -> Placement {
-        Placement { mode, shared: None, dedicated: None }
+        Placement {
+            mode,
+            shared: None,
+            dedicated: None,
+        }
     }
 
     #[test]
     fn a_tenant_that_is_where_it_should_be_needs_nothing() {
-        assert_eq!(plan_next("shared-shard-1", &seen("shared-shard-1", &[])), Action::Nothing);
+        assert_eq!(
+            plan_next("shared-shard-1", &seen("shared-shard-1", &[])),
+            Action::Nothing
+        );
         let ended = seen("dedicated-a", &[("dedicated-a", Step::Ended)]);
         assert_eq!(plan_next("dedicated-a", &ended), Action::Nothing);
     }
 
     #[test]
     fn a_tenant_that_is_elsewhere_moves_and_a_running_move_is_followed() {
-        assert_eq!(plan_next("dedicated-a", &seen("s", &[])), Action::Move("dedicated-a".to_owned()));
-        assert_eq!(plan_next("dedicated-a", &seen("s", &[("dedicated-a", Step::BeforeSwitch)])), Action::Follow);
-        assert_eq!(plan_next("dedicated-a", &seen("dedicated-a", &[("dedicated-a", Step::AfterSwitch)])), Action::Follow);
+        assert_eq!(
+            plan_next("dedicated-a", &seen("s", &[])),
+            Action::Move("dedicated-a".to_owned())
+        );
+        assert_eq!(
+            plan_next("dedicated-a", &seen("s", &[("dedicated-a", Step::BeforeSwitch)])),
+            Action::Follow
+        );
+        assert_eq!(
+            plan_next(
+                "dedicated-a",
+                &seen("dedicated-a", &[("dedicated-a", Step::AfterSwitch)])
+            ),
+            Action::Follow
+        );
     }
 
     #[test]
     fn a_move_to_another_place_is_cancelled_first() {
         let running = seen("s", &[("dedicated-a", Step::BeforeSwitch)]);
         assert_eq!(plan_next("s", &running), Action::Cancel("to-dedicated-a".to_owned()));
-        assert_eq!(plan_next("dedicated-b", &running), Action::Cancel("to-dedicated-a".to_owned()));
+        assert_eq!(
+            plan_next("dedicated-b", &running),
+            Action::Cancel("to-dedicated-a".to_owned())
+        );
     }
 
     #[test]
@@ -132,13 +161,29 @@ mod tests {
 
     #[test]
     fn the_placement_names_the_shard() {
-        let named = DedicatedPlacement { name: Some("dedicated-1".to_owned()) };
-        let dedicated = Placement { dedicated: Some(named), ..placement(PlacementMode::Dedicated) };
-        assert_eq!(wanted_shard(&dedicated, "dedicated-a", None).as_deref(), Some("dedicated-1"));
+        let named = DedicatedPlacement {
+            name: Some("dedicated-1".to_owned()),
+        };
+        let dedicated = Placement {
+            dedicated: Some(named),
+            ..placement(PlacementMode::Dedicated)
+        };
+        assert_eq!(
+            wanted_shard(&dedicated, "dedicated-a", None).as_deref(),
+            Some("dedicated-1")
+        );
         let default = placement(PlacementMode::Dedicated);
-        assert_eq!(wanted_shard(&default, "dedicated-a", None).as_deref(), Some("dedicated-a"));
-        let shared = SharedPlacement { shard: "shared-shard-2".to_owned() };
-        let shared = Placement { shared: Some(shared), ..placement(PlacementMode::Shared) };
+        assert_eq!(
+            wanted_shard(&default, "dedicated-a", None).as_deref(),
+            Some("dedicated-a")
+        );
+        let shared = SharedPlacement {
+            shard: "shared-shard-2".to_owned(),
+        };
+        let shared = Placement {
+            shared: Some(shared),
+            ..placement(PlacementMode::Shared)
+        };
         assert_eq!(wanted_shard(&shared, "d", None).as_deref(), Some("shared-shard-2"));
     }
 
@@ -148,7 +193,10 @@ mod tests {
         let there = seen("shared-shard-7", &[]);
         assert_eq!(wanted_shard(&any, "d", Some(&there)).as_deref(), Some("shared-shard-7"));
         let on_the_way = seen("dedicated-a", &[("shared-shard-3", Step::BeforeSwitch)]);
-        assert_eq!(wanted_shard(&any, "d", Some(&on_the_way)).as_deref(), Some("shared-shard-3"));
+        assert_eq!(
+            wanted_shard(&any, "d", Some(&on_the_way)).as_deref(),
+            Some("shared-shard-3")
+        );
         assert_eq!(wanted_shard(&any, "d", Some(&seen("dedicated-a", &[]))), None);
     }
 }

@@ -40,8 +40,15 @@ pub fn derive_status(
     conditions.set_outcome(because.reason == Reason::AsWanted, &because);
     match &report.placement {
         Some(placement) => {
-            let message = format!("searches and writes go to {} ({})", placement.shard, placement.collection);
-            conditions.set(ConditionType::Serving, Holds::True, &Because::new(Reason::AsWanted, message));
+            let message = format!(
+                "searches and writes go to {} ({})",
+                placement.shard, placement.collection
+            );
+            conditions.set(
+                ConditionType::Serving,
+                Holds::True,
+                &Because::new(Reason::AsWanted, message),
+            );
         }
         None => conditions.set(ConditionType::Serving, Holds::Unknown, &because),
     }
@@ -50,7 +57,9 @@ pub fn derive_status(
         conditions: conditions.finish(),
         placement: report.placement.or_else(|| old.and_then(|old| old.placement.clone())),
         moving: report.moving,
-        verification: report.verification.or_else(|| old.and_then(|old| old.verification.clone())),
+        verification: report
+            .verification
+            .or_else(|| old.and_then(|old| old.verification.clone())),
         last_moves: report.last_moves,
     }
 }
@@ -64,8 +73,14 @@ fn derive_reason(report: &Report) -> Because {
             let message = format!("step {} failed and is tried again: {error}", moving.step);
             return Because::new(Reason::MoveFailing, message);
         }
-        let waiting = moving.waiting_for.as_ref().map_or_else(String::new, |what| format!(", waiting for {what}"));
-        let message = format!("moving from {} to {}: step {}{waiting}", moving.source, moving.target, moving.step);
+        let waiting = moving
+            .waiting_for
+            .as_ref()
+            .map_or_else(String::new, |what| format!(", waiting for {what}"));
+        let message = format!(
+            "moving from {} to {}: step {}{waiting}",
+            moving.source, moving.target, moving.step
+        );
         return Because::new(Reason::Moving, message);
     }
     match (&report.placement, &report.wanted) {
@@ -113,12 +128,22 @@ mod tests {
     }
 
     fn at(shard: &str) -> Report {
-        let placement = PlacementStatus { shard: shard.to_owned(), ..PlacementStatus::default() };
-        Report { placement: Some(placement), wanted: Some("dedicated-a".to_owned()), ..Report::default() }
+        let placement = PlacementStatus {
+            shard: shard.to_owned(),
+            ..PlacementStatus::default()
+        };
+        Report {
+            placement: Some(placement),
+            wanted: Some("dedicated-a".to_owned()),
+            ..Report::default()
+        }
     }
 
     fn moving(step: &str) -> MoveStatus {
-        MoveStatus { step: step.to_owned(), ..MoveStatus::default() }
+        MoveStatus {
+            step: step.to_owned(),
+            ..MoveStatus::default()
+        }
     }
 
     fn ready(report: Report) -> (String, String) {
@@ -129,7 +154,10 @@ mod tests {
 
     #[test]
     fn a_moving_tenant_serves_and_is_not_ready() {
-        let report = Report { moving: Some(moving("Copy")), ..at("shared-shard-1") };
+        let report = Report {
+            moving: Some(moving("Copy")),
+            ..at("shared-shard-1")
+        };
         let status = derive_status(None, Some(1), report.clone(), now());
         let serving = find_condition(&status.conditions, ConditionType::Serving).expect("set");
         assert_eq!(serving.status, "True");
@@ -138,14 +166,24 @@ mod tests {
 
     #[test]
     fn a_move_in_its_retention_is_ready() {
-        let report = Report { moving: Some(moving("Retain")), switched: true, ..at("dedicated-a") };
+        let report = Report {
+            moving: Some(moving("Retain")),
+            switched: true,
+            ..at("dedicated-a")
+        };
         assert_eq!(ready(report), ("True".to_owned(), "AsWanted".to_owned()));
     }
 
     #[test]
     fn a_failing_step_is_told_and_goes_on() {
-        let failing = MoveStatus { error: Some("no answer".to_owned()), ..moving("Copy") };
-        let report = Report { moving: Some(failing), ..at("shared-shard-1") };
+        let failing = MoveStatus {
+            error: Some("no answer".to_owned()),
+            ..moving("Copy")
+        };
+        let report = Report {
+            moving: Some(failing),
+            ..at("shared-shard-1")
+        };
         assert_eq!(ready(report), ("False".to_owned(), "MoveFailing".to_owned()));
     }
 
@@ -153,7 +191,15 @@ mod tests {
     fn counters_are_progress_and_steps_are_not() {
         let with = |copied, step| {
             let moving = MoveStatus { copied, ..moving(step) };
-            derive_status(None, Some(1), Report { moving: Some(moving), ..at("s") }, now())
+            derive_status(
+                None,
+                Some(1),
+                Report {
+                    moving: Some(moving),
+                    ..at("s")
+                },
+                now(),
+            )
         };
         assert!(same_but_progress(&with(1, "Copy"), &with(2, "Copy")));
         assert!(!same_but_progress(&with(1, "Copy"), &with(1, "Verify")));

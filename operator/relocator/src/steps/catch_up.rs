@@ -32,7 +32,9 @@ impl Acknowledged {
     /// Returns the rows whose versions are not acknowledged yet.
     #[must_use]
     pub fn missing<'a>(&self, rows: &'a [Row]) -> Vec<&'a Row> {
-        rows.iter().filter(|row| self.0.get(&row.point_id).is_none_or(|known| *known < row.version)).collect()
+        rows.iter()
+            .filter(|row| self.0.get(&row.point_id).is_none_or(|known| *known < row.version))
+            .collect()
     }
 
     /// Remembers rows; forgets all others, which a raised watermark has left behind.
@@ -47,13 +49,30 @@ impl Acknowledged {
 /// Whatever the truth or the store answers; the watermark is then where it was.
 pub async fn catch_up(context: &Context, driven: &mut Driven) -> Result<(Observation, Pace)> {
     // Copy saved it before its first page; a row without one would start from the beginning of time.
-    let since = driven.moving.progress.watermark.unwrap_or(aeterna_tenancy::moves::Xid(0));
+    let since = driven
+        .moving
+        .progress
+        .watermark
+        .unwrap_or(aeterna_tenancy::moves::Xid(0));
     let delta = truth::read_delta(&context.pool, &driven.scope, since).await?;
     let missing: Vec<Row> = driven.acknowledged.missing(&delta.rows).into_iter().cloned().collect();
     for batch in missing.chunks(BATCH) {
-        let stamp = Stamp { tenant: driven.scope.tenant(), generation: driven.moving.generation };
-        driven.store.upsert(&driven.target.collection, stamp, batch, REQUEST_DEADLINE).await?;
-        save(&context.pool, driven.claim(), Step::CatchUp, &driven.moving.progress, LEASE).await?;
+        let stamp = Stamp {
+            tenant: driven.scope.tenant(),
+            generation: driven.moving.generation,
+        };
+        driven
+            .store
+            .upsert(&driven.target.collection, stamp, batch, REQUEST_DEADLINE)
+            .await?;
+        save(
+            &context.pool,
+            driven.claim(),
+            Step::CatchUp,
+            &driven.moving.progress,
+            LEASE,
+        )
+        .await?;
     }
     driven.acknowledged.replace(&delta.rows);
     let applied = u64::try_from(missing.len()).unwrap_or(u64::MAX);
@@ -71,5 +90,11 @@ pub async fn catch_up(context: &Context, driven: &mut Driven) -> Result<(Observa
         return Ok((Observation::CaughtUp { applied, indexed: true }, Pace::On));
     }
     progress.not_before = clock::now() + INDEX_POLL;
-    Ok((Observation::CaughtUp { applied, indexed: false }, Pace::Rest))
+    Ok((
+        Observation::CaughtUp {
+            applied,
+            indexed: false,
+        },
+        Pace::Rest,
+    ))
 }

@@ -24,19 +24,35 @@ pub async fn copy(context: &Context, driven: &mut Driven) -> Result<(Observation
     let tenant = driven.tenant().as_str().to_owned();
     let mut page = read(context, driven, &tenant).await?;
     while let Some(last) = page.last().map(|row| row.point_id) {
-        let stamp = Stamp { tenant: driven.scope.tenant(), generation: driven.moving.generation };
+        let stamp = Stamp {
+            tenant: driven.scope.tenant(),
+            generation: driven.moving.generation,
+        };
         let rows = i64::try_from(page.len()).unwrap_or(i64::MAX);
         // The next page is read while the store works on this one.
-        let after = truth::Page { tenant: &tenant, after: Some(last), limit: PAGE };
+        let after = truth::Page {
+            tenant: &tenant,
+            after: Some(last),
+            limit: PAGE,
+        };
         let (applied, following) = tokio::join!(
-            driven.store.upsert(&driven.target.collection, stamp, &page, REQUEST_DEADLINE),
+            driven
+                .store
+                .upsert(&driven.target.collection, stamp, &page, REQUEST_DEADLINE),
             truth::read_page(&context.pool, &driven.scope, after),
         );
         applied?;
         context.probe.reach(Point::PageApplied).await;
         driven.moving.progress.cursor = Some(last);
         driven.moving.progress.copied += rows;
-        save(&context.pool, driven.claim(), Step::Copy, &driven.moving.progress, LEASE).await?;
+        save(
+            &context.pool,
+            driven.claim(),
+            Step::Copy,
+            &driven.moving.progress,
+            LEASE,
+        )
+        .await?;
         page = following?;
     }
     Ok((Observation::Copied { at_end: true }, Pace::On))
@@ -50,11 +66,22 @@ async fn begin(context: &Context, driven: &mut Driven) -> Result<()> {
     progress.watermark = Some(watermark);
     progress.total = live;
     progress.waiting_for = None;
-    save(&context.pool, driven.claim(), Step::Copy, &driven.moving.progress, LEASE).await?;
+    save(
+        &context.pool,
+        driven.claim(),
+        Step::Copy,
+        &driven.moving.progress,
+        LEASE,
+    )
+    .await?;
     Ok(())
 }
 
 async fn read(context: &Context, driven: &Driven, tenant: &str) -> Result<Vec<truth::Row>> {
-    let page = truth::Page { tenant, after: driven.moving.progress.cursor, limit: PAGE };
+    let page = truth::Page {
+        tenant,
+        after: driven.moving.progress.cursor,
+        limit: PAGE,
+    };
     Ok(truth::read_page(&context.pool, &driven.scope, page).await?)
 }

@@ -64,9 +64,15 @@ async fn apply_last_delta(driven: &Driven, fence: &mut Fence) -> Result<usize> {
     let since = driven.moving.progress.watermark.unwrap_or(Xid(0));
     let rows = truth::fetch_changed_since(fence.connection(), driven.tenant().as_str(), since).await?;
     let missing: Vec<Row> = driven.acknowledged.missing(&rows).into_iter().cloned().collect();
-    let stamp = Stamp { tenant: driven.scope.tenant(), generation: driven.moving.generation };
+    let stamp = Stamp {
+        tenant: driven.scope.tenant(),
+        generation: driven.moving.generation,
+    };
     let left = fence.budget().saturating_sub(FLIP_RESERVE);
-    driven.store.upsert(&driven.target.collection, stamp, &missing, left).await?;
+    driven
+        .store
+        .upsert(&driven.target.collection, stamp, &missing, left)
+        .await?;
     let left = fence.budget().saturating_sub(FLIP_RESERVE);
     recheck(&driven.store, &driven.target.collection, &rows, left).await?;
     Ok(missing.len())

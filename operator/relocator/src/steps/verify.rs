@@ -33,7 +33,10 @@ pub async fn verify(context: &Context, driven: &mut Driven) -> Result<(Observati
         after = compare_page(&comparison, after, &mut findings).await?;
         let mut progress = driven.moving.progress.clone();
         progress.compared = findings.compared;
-        let claim = aeterna_tenancy::moves::Claim { move_id: driven.moving.move_id, attempt: driven.moving.attempt };
+        let claim = aeterna_tenancy::moves::Claim {
+            move_id: driven.moving.move_id,
+            attempt: driven.moving.attempt,
+        };
         save(&context.pool, claim, Step::Verify, &progress, LEASE).await?;
         if after.is_none() {
             break;
@@ -45,5 +48,10 @@ pub async fn verify(context: &Context, driven: &mut Driven) -> Result<(Observati
     if findings.repaired == 0 {
         progress.verified_at = Some(clock::now());
     }
-    Ok((Observation::Verified { repaired: u64::try_from(findings.repaired).unwrap_or_default() }, Pace::On))
+    Ok((
+        Observation::Verified {
+            repaired: u64::try_from(findings.repaired).unwrap_or_default(),
+        },
+        Pace::On,
+    ))
 }

@@ -11,6 +11,9 @@ pub fn look(driven: &mut Driven) -> (Observation, Pace) {
     let progress = &mut driven.moving.progress;
     let due = clock::now() >= progress.not_before;
     progress.waiting_for = (!due).then(|| "the next try of the cutover".to_owned());
-    let seen = Observation::Waited { verified_at: progress.verified_at, not_before: progress.not_before };
+    let seen = Observation::Waited {
+        verified_at: progress.verified_at,
+        not_before: progress.not_before,
+    };
     (seen, if due { Pace::On } else { Pace::Rest })
 }

@@ -37,7 +37,9 @@ pub struct Verifier {
 
 impl std::fmt::Debug for Verifier {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Verifier").field("algorithms", &self.validation.algorithms).finish_non_exhaustive()
+        f.debug_struct("Verifier")
+            .field("algorithms", &self.validation.algorithms)
+            .finish_non_exhaustive()
     }
 }
 
@@ -99,11 +101,23 @@ impl Verifier {
                     jsonwebtoken::errors::ErrorKind::InvalidIssuer => "the token is from another issuer",
                     _ => "the token is not valid",
                 };
-                Problem { cause: Some(error.to_string()), ..Problem::new(Code::Unauthenticated, detail) }
+                Problem {
+                    cause: Some(error.to_string()),
+                    ..Problem::new(Code::Unauthenticated, detail)
+                }
             })?
             .claims;
-        let tenants = raw.tenant.into_iter().chain(raw.tenants).map(TenantId::parse).collect::<Result<_, _>>();
-        let tenants = tenants.map_err(|error| Problem::hiding(Code::Forbidden, "the token names an invalid tenant", &error))?;
-        Ok(Claims { subject: raw.sub, tenants })
+        let tenants = raw
+            .tenant
+            .into_iter()
+            .chain(raw.tenants)
+            .map(TenantId::parse)
+            .collect::<Result<_, _>>();
+        let tenants =
+            tenants.map_err(|error| Problem::hiding(Code::Forbidden, "the token names an invalid tenant", &error))?;
+        Ok(Claims {
+            subject: raw.sub,
+            tenants,
+        })
     }
 }

@@ -28,7 +28,10 @@ impl Limit {
             let seconds = u32::try_from(wait.as_secs() + 1).unwrap_or(u32::MAX);
             Problem {
                 retry_after: Some(seconds),
-                ..Problem::new(Code::RateLimited, "the tenant has used up its requests; see Retry-After")
+                ..Problem::new(
+                    Code::RateLimited,
+                    "the tenant has used up its requests; see Retry-After",
+                )
             }
         })
     }

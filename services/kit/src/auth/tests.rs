@@ -46,7 +46,9 @@ fn code(authenticator: &Authenticator, headers: &[(&str, &str)]) -> Code {
 fn where_nobody_proves_anything_the_header_or_the_default_names_the_tenant() {
     let caller = disabled(Some("default")).identify(&parts(&[])).expect("the default");
     assert_eq!(caller.scope.tenant().as_str(), "default");
-    let caller = disabled(Some("default")).identify(&parts(&[("X-Tenant-ID", "acme")])).expect("the header");
+    let caller = disabled(Some("default"))
+        .identify(&parts(&[("X-Tenant-ID", "acme")]))
+        .expect("the header");
     assert_eq!(caller.scope.tenant().as_str(), "acme");
     assert_eq!(code(&disabled(None), &[]), Code::MissingTenant);
     assert_eq!(code(&disabled(None), &[("X-Tenant-ID", "")]), Code::InvalidTenant);
@@ -55,19 +57,29 @@ fn where_nobody_proves_anything_the_header_or_the_default_names_the_tenant() {
 #[test]
 fn a_good_token_gives_its_tenant_and_its_subject() {
     let bearer = token(Algorithm::HS256, &claims());
-    let caller = jwt().identify(&parts(&[("Authorization", &bearer)])).expect("a good token");
-    assert_eq!((caller.scope.tenant().as_str(), caller.subject.as_str()), ("acme", "ann"));
+    let caller = jwt()
+        .identify(&parts(&[("Authorization", &bearer)]))
+        .expect("a good token");
+    assert_eq!(
+        (caller.scope.tenant().as_str(), caller.subject.as_str()),
+        ("acme", "ann")
+    );
 }
 
 #[test]
 fn a_tenant_that_the_token_does_not_cover_is_refused_and_never_replaced() {
     let bearer = token(Algorithm::HS256, &claims());
-    assert_eq!(code(&jwt(), &[("Authorization", &bearer), ("X-Tenant-ID", "globex")]), Code::Forbidden);
+    assert_eq!(
+        code(&jwt(), &[("Authorization", &bearer), ("X-Tenant-ID", "globex")]),
+        Code::Forbidden
+    );
     let mut many = claims();
     many["tenants"] = json!(["globex"]);
     let bearer = token(Algorithm::HS256, &many);
     assert_eq!(code(&jwt(), &[("Authorization", &bearer)]), Code::MissingTenant);
-    let caller = jwt().identify(&parts(&[("Authorization", &bearer), ("X-Tenant-ID", "globex")])).expect("covered");
+    let caller = jwt()
+        .identify(&parts(&[("Authorization", &bearer), ("X-Tenant-ID", "globex")]))
+        .expect("covered");
     assert_eq!(caller.scope.tenant().as_str(), "globex");
 }
 
@@ -82,11 +94,19 @@ fn a_token_cannot_choose_its_algorithm() {
 
 #[test]
 fn expired_foreign_and_missing_tokens_are_refused() {
-    for (claim, value) in [("exp", json!(1_000_000_000)), ("aud", json!("others")), ("iss", json!("others"))] {
+    for (claim, value) in [
+        ("exp", json!(1_000_000_000)),
+        ("aud", json!("others")),
+        ("iss", json!("others")),
+    ] {
         let mut changed = claims();
         changed[claim] = value;
         let bearer = token(Algorithm::HS256, &changed);
-        assert_eq!(code(&jwt(), &[("Authorization", &bearer)]), Code::Unauthenticated, "{claim}");
+        assert_eq!(
+            code(&jwt(), &[("Authorization", &bearer)]),
+            Code::Unauthenticated,
+            "{claim}"
+        );
     }
     assert_eq!(code(&jwt(), &[]), Code::Unauthenticated);
     assert_eq!(code(&jwt(), &[("Authorization", "Basic eA==")]), Code::Unauthenticated);
@@ -94,8 +114,14 @@ fn expired_foreign_and_missing_tokens_are_refused() {
 
 #[test]
 fn a_short_secret_is_not_taken() {
-    assert!(matches!(Verifier::new(Key::Secret(b"short"), None, None), Err(KeyError::Short(5))));
-    assert!(matches!(Verifier::new(Key::Public(b"no pem"), None, None), Err(KeyError::Pem)));
+    assert!(matches!(
+        Verifier::new(Key::Secret(b"short"), None, None),
+        Err(KeyError::Short(5))
+    ));
+    assert!(matches!(
+        Verifier::new(Key::Public(b"no pem"), None, None),
+        Err(KeyError::Pem)
+    ));
 }
 
 #[test]
@@ -104,7 +130,9 @@ fn a_tenant_that_asks_too_often_does_not_slow_another() {
     let mode = Mode::Disabled { default_tenant: None };
     let authenticator = Authenticator::new(mode, limit);
     let acme = [("X-Tenant-ID", "acme")];
-    let refused = (0..10).find_map(|_| authenticator.identify(&parts(&acme)).err()).expect("limited");
+    let refused = (0..10)
+        .find_map(|_| authenticator.identify(&parts(&acme)).err())
+        .expect("limited");
     assert_eq!(refused.code, Code::RateLimited);
     assert!(refused.retry_after.is_some_and(|seconds| seconds >= 1));
     assert!(authenticator.identify(&parts(&[("X-Tenant-ID", "globex")])).is_ok());

@@ -18,29 +18,42 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
         require_json(&request)?;
-        let body = Bytes::from_request(request, state).await.map_err(|rejection| match rejection {
-            BytesRejection::FailedToBufferBody(FailedToBufferBody::LengthLimitError(_)) => {
-                Problem::new(Code::PayloadTooLarge, "the body is larger than this endpoint takes")
-            }
-            _ => Problem::new(Code::MalformedJson, "the body could not be read to its end"),
-        })?;
+        let body = Bytes::from_request(request, state)
+            .await
+            .map_err(|rejection| match rejection {
+                BytesRejection::FailedToBufferBody(FailedToBufferBody::LengthLimitError(_)) => {
+                    Problem::new(Code::PayloadTooLarge, "the body is larger than this endpoint takes")
+                }
+                _ => Problem::new(Code::MalformedJson, "the body could not be read to its end"),
+            })?;
         parse(&body).map(Self)
     }
 }
 
 fn require_json(request: &Request) -> Result<(), Problem> {
-    let given = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let given = request
+        .headers()
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
     let kind = given.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     if kind == "application/json" || (kind.starts_with("application/") && kind.ends_with("+json")) {
         return Ok(());
     }
-    Err(Problem::field(Code::UnsupportedMediaType, "Content-Type", "send the body as application/json"))
+    Err(Problem::field(
+        Code::UnsupportedMediaType,
+        "Content-Type",
+        "send the body as application/json",
+    ))
 }
 
 /// Reads a body; tells apart bytes that are no text, text that is no JSON, and JSON that does not fit.
 fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
     let text = std::str::from_utf8(body).map_err(|error| {
-        Problem::new(Code::InvalidUtf8, format!("the body is not UTF-8 from byte {} on", error.valid_up_to()))
+        Problem::new(
+            Code::InvalidUtf8,
+            format!("the body is not UTF-8 from byte {} on", error.valid_up_to()),
+        )
     })?;
     let mut reader = serde_json::Deserializer::from_str(text);
     let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
@@ -52,7 +65,9 @@ fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
             Problem::new(Code::MalformedJson, format!("the body is not JSON: {inner}"))
         }
     })?;
-    reader.end().map_err(|error| Problem::new(Code::MalformedJson, format!("the body is not JSON: {error}")))?;
+    reader
+        .end()
+        .map_err(|error| Problem::new(Code::MalformedJson, format!("the body is not JSON: {error}")))?;
     Ok(value)
 }
 
@@ -71,7 +86,10 @@ fn pointer(path: &serde_path_to_error::Path) -> String {
 
 /// Line and column of a machine's JSON help nobody; the pointer does.
 fn strip_place(message: &str) -> String {
-    message.rsplit_once(" at line ").map_or(message, |(text, _)| text).to_owned()
+    message
+        .rsplit_once(" at line ")
+        .map_or(message, |(text, _)| text)
+        .to_owned()
 }
 
 /// Parameters of the path.
@@ -108,7 +126,10 @@ mod tests {
     fn a_value_that_does_not_fit_is_named_by_its_pointer() {
         let problem = refused(br#"{"list": [1, "x"]}"#);
         assert_eq!(problem.code, Code::InvalidBody);
-        assert_eq!(problem.errors.first().map(|error| error.pointer.as_str()), Some("/list/1"));
+        assert_eq!(
+            problem.errors.first().map(|error| error.pointer.as_str()),
+            Some("/list/1")
+        );
     }
 
     #[test]

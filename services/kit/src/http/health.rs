@@ -62,7 +62,9 @@ pub struct Readiness {
 
 impl std::fmt::Debug for Readiness {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_list().entries(self.checks.iter().map(|check| check.name)).finish()
+        f.debug_list()
+            .entries(self.checks.iter().map(|check| check.name))
+            .finish()
     }
 }
 
@@ -74,8 +76,15 @@ impl Readiness {
         F: Future<Output = Result<(), String>> + Send + 'static,
     {
         let mut checks = Arc::into_inner(self.checks).unwrap_or_default();
-        checks.push(Check { name, need, ask: Box::new(move || Box::pin(ask())) });
-        Self { checks: Arc::new(checks), ..self }
+        checks.push(Check {
+            name,
+            need,
+            ask: Box::new(move || Box::pin(ask())),
+        });
+        Self {
+            checks: Arc::new(checks),
+            ..self
+        }
     }
 
     /// Answers 503 from now on, so that no new requests are sent here.
@@ -93,7 +102,9 @@ impl Readiness {
         let mut findings = Vec::with_capacity(self.checks.len());
         for check in self.checks.iter() {
             let answer = tokio::time::timeout(PATIENCE, (check.ask)()).await;
-            let error = answer.unwrap_or_else(|_| Err(format!("no answer within {PATIENCE:?}"))).err();
+            let error = answer
+                .unwrap_or_else(|_| Err(format!("no answer within {PATIENCE:?}")))
+                .err();
             findings.push(Finding {
                 name: check.name,
                 required: check.need == Need::Required,
@@ -115,10 +126,19 @@ pub async fn health() -> &'static str {
 pub async fn ready(State(readiness): State<Readiness>, uri: Uri) -> Response {
     let findings = readiness.findings().await;
     let draining = readiness.draining.load(Ordering::SeqCst);
-    let missing: Vec<&Finding> = findings.iter().filter(|finding| finding.required && !finding.ok).collect();
-    let status =
-        if missing.is_empty() && !draining { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    if uri.query().is_some_and(|query| query.split('&').any(|part| part.starts_with("verbose"))) {
+    let missing: Vec<&Finding> = findings
+        .iter()
+        .filter(|finding| finding.required && !finding.ok)
+        .collect();
+    let status = if missing.is_empty() && !draining {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
+    if uri
+        .query()
+        .is_some_and(|query| query.split('&').any(|part| part.starts_with("verbose")))
+    {
         let body = serde_json::json!({ "ready": status == StatusCode::OK, "draining": draining, "checks": findings });
         return (status, Json(body)).into_response();
     }

@@ -26,7 +26,11 @@ pub async fn layer(mut request: Request, next: Next) -> Response {
     // Printable ASCII, as checked or made above.
     let header = HeaderValue::from_str(&id).unwrap_or(HeaderValue::from_static("invalid"));
     request.headers_mut().insert(REQUEST_ID.clone(), header.clone());
-    let path = request.extensions().get::<OriginalUri>().map_or_else(|| request.uri().path(), |uri| uri.path()).to_owned();
+    let path = request
+        .extensions()
+        .get::<OriginalUri>()
+        .map_or_else(|| request.uri().path(), |uri| uri.path())
+        .to_owned();
     let span = tracing::info_span!("request", method = %request.method(), path, request_id = id);
     let mut response = next.run(request).instrument(span.clone()).await;
     if let Some(problem) = response.extensions_mut().remove::<Problem>() {
@@ -49,10 +53,16 @@ fn log(problem: &Problem) {
 
 /// The answer to a path that nobody serves.
 pub async fn not_found() -> Problem {
-    Problem::new(Code::NotFound, "this service has no such path; /api/v1/openapi.json lists them")
+    Problem::new(
+        Code::NotFound,
+        "this service has no such path; /api/v1/openapi.json lists them",
+    )
 }
 
 /// The answer to a method that a path does not take.
 pub async fn method_not_allowed() -> Problem {
-    Problem::new(Code::MethodNotAllowed, "this path takes other methods; /api/v1/openapi.json lists them")
+    Problem::new(
+        Code::MethodNotAllowed,
+        "this path takes other methods; /api/v1/openapi.json lists them",
+    )
 }

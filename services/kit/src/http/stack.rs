@@ -72,11 +72,17 @@ impl Stack {
 /// A request that met the load limit or its deadline.
 async fn refuse(error: BoxError) -> Problem {
     if error.is::<tower::load_shed::error::Overloaded>() {
-        Problem::new(Code::Overloaded, "this instance works on as many requests as it can; try again soon")
+        Problem::new(
+            Code::Overloaded,
+            "this instance works on as many requests as it can; try again soon",
+        )
     } else if error.is::<tower::timeout::error::Elapsed>() {
         Problem::new(Code::Timeout, "the request took longer than 15 s")
     } else {
-        Problem { cause: Some(error.to_string()), ..Problem::new(Code::Internal, "the request could not be served") }
+        Problem {
+            cause: Some(error.to_string()),
+            ..Problem::new(Code::Internal, "the request could not be served")
+        }
     }
 }
 
@@ -86,7 +92,11 @@ fn survive(panic: Box<dyn Any + Send>) -> Response {
         .downcast_ref::<String>()
         .cloned()
         .or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
-    Problem { cause, ..Problem::new(Code::Internal, "the request could not be served") }.into_response()
+    Problem {
+        cause,
+        ..Problem::new(Code::Internal, "the request could not be served")
+    }
+    .into_response()
 }
 
 /// Between "not ready" and the end of accepting: the time that a Service's endpoints take to change.

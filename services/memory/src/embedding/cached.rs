@@ -28,7 +28,12 @@ impl Cached {
     /// Puts a cache before a model.
     #[must_use]
     pub fn new(name: String, model: Model, redis: Cache) -> Self {
-        Self { name, model, memory: moka::future::Cache::new(IN_MEMORY), redis }
+        Self {
+            name,
+            model,
+            memory: moka::future::Cache::new(IN_MEMORY),
+            redis,
+        }
     }
 
     /// Returns the model's name.
@@ -83,7 +88,12 @@ impl Cached {
     }
 
     fn key(&self, scope: &TenantScope, digest: &[u8; 32]) -> String {
-        format!("{}:embedding:{}:{}", scope.tenant(), self.name, aeterna_projection::store::point::hex(digest))
+        format!(
+            "{}:embedding:{}:{}",
+            scope.tenant(),
+            self.name,
+            aeterna_projection::store::point::hex(digest)
+        )
     }
 
     fn decode(&self, bytes: &[u8]) -> Option<Vector> {

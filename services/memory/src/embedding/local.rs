@@ -11,7 +11,6 @@ use tokenizers::Tokenizer;
 
 use super::{Error, Vector};
 
-
 const DIMENSION: usize = 256;
 
 /// The model in memory.
@@ -23,7 +22,9 @@ pub struct Local {
 
 impl std::fmt::Debug for Local {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Local").field("tokens", &(self.weights.len() / DIMENSION)).finish_non_exhaustive()
+        f.debug_struct("Local")
+            .field("tokens", &(self.weights.len() / DIMENSION))
+            .finish_non_exhaustive()
     }
 }
 

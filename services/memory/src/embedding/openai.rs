@@ -36,7 +36,9 @@ pub struct OpenAi {
 
 impl std::fmt::Debug for OpenAi {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("OpenAi").field("model", &self.settings.model).finish_non_exhaustive()
+        f.debug_struct("OpenAi")
+            .field("model", &self.settings.model)
+            .finish_non_exhaustive()
     }
 }
 
@@ -69,7 +71,10 @@ impl OpenAi {
         let client = reqwest::Client::builder()
             .timeout(DEADLINE)
             .build()
-            .map_err(|source| Error::Unreachable { model: settings.model.clone(), source })?;
+            .map_err(|source| Error::Unreachable {
+                model: settings.model.clone(),
+                source,
+            })?;
         Ok(Self { settings, client })
     }
 
@@ -98,10 +103,22 @@ impl OpenAi {
     }
 
     async fn ask(&self, texts: &[String]) -> Result<Vec<Vector>, Error> {
-        let OpenAiSettings { endpoint, model, api_key, .. } = &self.settings;
-        let unreachable = |source| Error::Unreachable { model: model.clone(), source };
+        let OpenAiSettings {
+            endpoint,
+            model,
+            api_key,
+            ..
+        } = &self.settings;
+        let unreachable = |source| Error::Unreachable {
+            model: model.clone(),
+            source,
+        };
         let url = format!("{}/embeddings", endpoint.trim_end_matches('/'));
-        let mut request = self.client.post(url).json(&Request { model, input: texts, encoding_format: "float" });
+        let mut request = self.client.post(url).json(&Request {
+            model,
+            input: texts,
+            encoding_format: "float",
+        });
         if let Some(key) = api_key {
             request = request.bearer_auth(key);
         }
@@ -109,7 +126,11 @@ impl OpenAi {
         let status = response.status();
         if status != StatusCode::OK {
             let text = response.text().await.unwrap_or_default().chars().take(200).collect();
-            return Err(Error::Refused { model: model.clone(), status: status.as_u16(), text });
+            return Err(Error::Refused {
+                model: model.clone(),
+                status: status.as_u16(),
+                text,
+            });
         }
         self.check(response.json().await.map_err(unreachable)?, texts.len())
     }

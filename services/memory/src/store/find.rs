@@ -9,8 +9,8 @@ use uuid::Uuid;
 use aeterna_kit::auth::TenantScope;
 use aeterna_kit::db::timed;
 
-use super::row::{COLUMNS, Stored};
 use super::Route;
+use super::row::{COLUMNS, Stored};
 
 /// What a memory must satisfy to be found, whatever the vector store says.
 #[derive(Debug, Clone, Default)]
@@ -53,7 +53,10 @@ pub async fn fetch(pool: &PgPool, scope: &TenantScope, id: Uuid) -> sqlx::Result
     let query = format!("select {COLUMNS} from memory.fetch($1, $2) m");
     timed(
         "memory_fetch",
-        sqlx::query_as(sqlx::AssertSqlSafe(query)).bind(scope.tenant().as_str()).bind(id).fetch_optional(pool),
+        sqlx::query_as(sqlx::AssertSqlSafe(query))
+            .bind(scope.tenant().as_str())
+            .bind(id)
+            .fetch_optional(pool),
     )
     .await
 }
@@ -108,5 +111,9 @@ pub async fn find(
 }
 
 fn read_route(row: &PgRow) -> sqlx::Result<Route> {
-    Ok(Route { shard: row.try_get("shard")?, floor: row.try_get("floor")?, model: row.try_get("route_model")? })
+    Ok(Route {
+        shard: row.try_get("shard")?,
+        floor: row.try_get("floor")?,
+        model: row.try_get("route_model")?,
+    })
 }

@@ -27,7 +27,10 @@ pub(super) const COLUMNS: &str = "m.point_id, m.id, m.tenant_id, m.content, m.la
 
 impl FromRow<'_, PgRow> for Stored {
     fn from_row(row: &PgRow) -> sqlx::Result<Self> {
-        let time = |column: &str| row.try_get::<jiff_sqlx::Timestamp, _>(column).map(jiff_sqlx::Timestamp::to_jiff);
+        let time = |column: &str| {
+            row.try_get::<jiff_sqlx::Timestamp, _>(column)
+                .map(jiff_sqlx::Timestamp::to_jiff)
+        };
         let layer: &str = row.try_get("layer")?;
         let hash: &[u8] = row.try_get("content_hash")?;
         let memory = Memory {
@@ -49,6 +52,10 @@ impl FromRow<'_, PgRow> for Stored {
                 .try_get::<Option<jiff_sqlx::Timestamp>, _>("expires_at")?
                 .map(jiff_sqlx::Timestamp::to_jiff),
         };
-        Ok(Self { point_id: row.try_get("point_id")?, gone: row.try_get("gone")?, memory })
+        Ok(Self {
+            point_id: row.try_get("point_id")?,
+            gone: row.try_get("gone")?,
+            memory,
+        })
     }
 }

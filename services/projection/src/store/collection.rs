@@ -36,7 +36,12 @@ impl Store {
         let collection = &shard.collection;
         let dimension = u64::try_from(shard.dimension).unwrap_or_default();
         let exists = self
-            .bounded("list collections", collection, REQUEST_DEADLINE, self.client.collection_exists(collection))
+            .bounded(
+                "list collections",
+                collection,
+                REQUEST_DEADLINE,
+                self.client.collection_exists(collection),
+            )
             .await?;
         if !exists {
             self.create(collection, dimension).await?;
@@ -65,7 +70,12 @@ impl Store {
         vectors.add_named_vector_params(VECTOR, VectorParamsBuilder::new(dimension, Distance::Cosine));
         let request = CreateCollectionBuilder::new(collection).vectors_config(vectors);
         let created = self
-            .bounded("create the collection", collection, REQUEST_DEADLINE, self.client.create_collection(request))
+            .bounded(
+                "create the collection",
+                collection,
+                REQUEST_DEADLINE,
+                self.client.create_collection(request),
+            )
             .await;
         match created {
             // Somebody else was faster; the checks that follow say whether it is ours.
@@ -91,7 +101,12 @@ impl Store {
                 request = request.field_index_params(KeywordIndexParamsBuilder::default().is_tenant(true));
             }
             let reply = self
-                .bounded(OPERATION, collection, REQUEST_DEADLINE, self.client.create_field_index(request))
+                .bounded(
+                    OPERATION,
+                    collection,
+                    REQUEST_DEADLINE,
+                    self.client.create_field_index(request),
+                )
                 .await?;
             require_completed(OPERATION, reply.result.map(|result| result.status))?;
         }
@@ -106,8 +121,14 @@ impl Store {
             vectors: Some(NamedVectors::default().into()),
         };
         let request = UpsertPointsBuilder::new(collection, vec![point]).wait(true);
-        let reply =
-            self.bounded(OPERATION, collection, REQUEST_DEADLINE, self.client.upsert_points(request)).await?;
+        let reply = self
+            .bounded(
+                OPERATION,
+                collection,
+                REQUEST_DEADLINE,
+                self.client.upsert_points(request),
+            )
+            .await?;
         require_completed(OPERATION, reply.result.map(|result| result.status))
     }
 
@@ -118,9 +139,18 @@ impl Store {
     pub async fn fetch_identity(&self, collection: &str) -> Result<Option<String>> {
         let request = GetPointsBuilder::new(collection, vec![RESERVED.to_string().into()]).with_payload(true);
         let reply = self
-            .bounded("tell the shard's identity", collection, REQUEST_DEADLINE, self.client.get_points(request))
+            .bounded(
+                "tell the shard's identity",
+                collection,
+                REQUEST_DEADLINE,
+                self.client.get_points(request),
+            )
             .await?;
-        Ok(reply.result.first().and_then(|point| text(&point.payload, IDENTITY)).map(str::to_owned))
+        Ok(reply
+            .result
+            .first()
+            .and_then(|point| text(&point.payload, IDENTITY))
+            .map(str::to_owned))
     }
 
     /// Refuses when the collection is not the shard in the life that the row tells of.
@@ -132,13 +162,22 @@ impl Store {
         if found.as_deref() == Some(identity.to_string().as_str()) {
             Ok(())
         } else {
-            Err(Error::OtherIdentity { collection: collection.to_owned(), expected: identity, found })
+            Err(Error::OtherIdentity {
+                collection: collection.to_owned(),
+                expected: identity,
+                found,
+            })
         }
     }
 
     async fn check_dimension(&self, collection: &str, expected: u64) -> Result<()> {
         let info = self
-            .bounded("describe the collection", collection, REQUEST_DEADLINE, self.client.collection_info(collection))
+            .bounded(
+                "describe the collection",
+                collection,
+                REQUEST_DEADLINE,
+                self.client.collection_info(collection),
+            )
             .await?;
         let config = info
             .result
@@ -166,7 +205,12 @@ impl Store {
     /// [`Error::MissingCollection`], [`Error::Unavailable`].
     pub async fn fetch_state(&self, collection: &str) -> Result<CollectionState> {
         let info = self
-            .bounded("describe the collection", collection, REQUEST_DEADLINE, self.client.collection_info(collection))
+            .bounded(
+                "describe the collection",
+                collection,
+                REQUEST_DEADLINE,
+                self.client.collection_info(collection),
+            )
             .await?
             .result
             .unwrap_or_default();
@@ -186,7 +230,10 @@ impl Store {
             other => other?,
         }
         let deleted = self.client.delete_collection(&shard.collection);
-        match self.bounded("drop the collection", &shard.collection, REQUEST_DEADLINE, deleted).await {
+        match self
+            .bounded("drop the collection", &shard.collection, REQUEST_DEADLINE, deleted)
+            .await
+        {
             Ok(_) | Err(Error::MissingCollection { .. }) => Ok(()),
             Err(other) => Err(other),
         }

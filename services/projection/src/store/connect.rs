@@ -31,7 +31,10 @@ impl Stores {
     /// Returns an empty set; `api_key` is sent to each endpoint.
     #[must_use]
     pub fn new(api_key: Option<String>) -> Self {
-        Self { api_key, clients: Mutex::new(HashMap::new()) }
+        Self {
+            api_key,
+            clients: Mutex::new(HashMap::new()),
+        }
     }
 
     /// Returns the client of an endpoint; connects at the first request.
@@ -71,7 +74,10 @@ impl Store {
             .skip_compatibility_check()
             .build()
             .map(|client| Self { client })
-            .map_err(|error| Error::Url { url: endpoint.to_owned(), reason: error.to_string() })
+            .map_err(|error| Error::Url {
+                url: endpoint.to_owned(),
+                reason: error.to_string(),
+            })
     }
 
     /// Asks for the version, as (major, minor).
@@ -80,11 +86,16 @@ impl Store {
     /// [`Error::Unavailable`] when it does not answer; [`Error::Refused`] when the answer is not a version.
     pub async fn fetch_version(&self) -> Result<(u32, u32)> {
         const OPERATION: &str = "tell its version";
-        let reply = self.bounded(OPERATION, "", REQUEST_DEADLINE, self.client.health_check()).await?;
+        let reply = self
+            .bounded(OPERATION, "", REQUEST_DEADLINE, self.client.health_check())
+            .await?;
         let mut numbers = reply.version.split('.').map_while(|part| part.parse().ok());
         match (numbers.next(), numbers.next()) {
             (Some(major), Some(minor)) => Ok((major, minor)),
-            _ => Err(Error::Refused { operation: OPERATION, reason: format!("it answered {:?}", reply.version) }),
+            _ => Err(Error::Refused {
+                operation: OPERATION,
+                reason: format!("it answered {:?}", reply.version),
+            }),
         }
     }
 
@@ -102,7 +113,10 @@ impl Store {
         match outcome {
             Ok(Ok(reply)) => Ok(reply),
             Ok(Err(error)) => Err(Error::of(operation, collection, &error)),
-            Err(_) => Err(Error::Unavailable { operation, reason: format!("no answer within {deadline:?}") }),
+            Err(_) => Err(Error::Unavailable {
+                operation,
+                reason: format!("no answer within {deadline:?}"),
+            }),
         }
     }
 }

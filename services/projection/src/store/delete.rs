@@ -30,12 +30,23 @@ impl Store {
             Condition::range(GENERATION, between(&generations)),
         ]);
         let request = DeletePointsBuilder::new(collection).points(filter).wait(true);
-        let reply = self.bounded(OPERATION, collection, REQUEST_DEADLINE, self.client.delete_points(request)).await?;
+        let reply = self
+            .bounded(
+                OPERATION,
+                collection,
+                REQUEST_DEADLINE,
+                self.client.delete_points(request),
+            )
+            .await?;
         require_completed(OPERATION, reply.result.map(|result| result.status))
     }
 }
 
-#[expect(clippy::cast_precision_loss, clippy::as_conversions, reason = "exact below 2^53: incarnations below 2^13")]
+#[expect(
+    clippy::cast_precision_loss,
+    clippy::as_conversions,
+    reason = "exact below 2^53: incarnations below 2^13"
+)]
 fn between(generations: &RangeInclusive<Generation>) -> Range {
     Range {
         gte: Some(generations.start().0 as f64),

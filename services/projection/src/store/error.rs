@@ -83,17 +83,25 @@ impl Error {
     /// Sorts an error of the client.
     pub(super) fn of(operation: &'static str, collection: &str, error: &QdrantError) -> Self {
         let QdrantError::ResponseError { status } = error else {
-            return Self::Unavailable { operation, reason: error.to_string() };
+            return Self::Unavailable {
+                operation,
+                reason: error.to_string(),
+            };
         };
         match status.code() {
-            tonic::Code::NotFound => Self::MissingCollection { collection: collection.to_owned() },
+            tonic::Code::NotFound => Self::MissingCollection {
+                collection: collection.to_owned(),
+            },
             tonic::Code::InvalidArgument
             | tonic::Code::Unimplemented
             | tonic::Code::PermissionDenied
             | tonic::Code::Unauthenticated
             | tonic::Code::AlreadyExists
             | tonic::Code::FailedPrecondition
-            | tonic::Code::OutOfRange => Self::Refused { operation, reason: status.message().to_owned() },
+            | tonic::Code::OutOfRange => Self::Refused {
+                operation,
+                reason: status.message().to_owned(),
+            },
             tonic::Code::Ok
             | tonic::Code::Cancelled
             | tonic::Code::Unknown
@@ -102,9 +110,10 @@ impl Error {
             | tonic::Code::Aborted
             | tonic::Code::Internal
             | tonic::Code::Unavailable
-            | tonic::Code::DataLoss => {
-                Self::Unavailable { operation, reason: format!("{:?}: {}", status.code(), status.message()) }
-            }
+            | tonic::Code::DataLoss => Self::Unavailable {
+                operation,
+                reason: format!("{:?}: {}", status.code(), status.message()),
+            },
         }
     }
 

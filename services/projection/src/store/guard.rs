@@ -30,7 +30,14 @@ fn build_clause(row: &Row, stamp: &Stamp<'_>) -> Filter {
 }
 
 /// Qdrant's ranges are f64: exact for versions and for generations of incarnations below 2^13.
-#[expect(clippy::cast_precision_loss, clippy::as_conversions, reason = "exact below 2^53, see above")]
+#[expect(
+    clippy::cast_precision_loss,
+    clippy::as_conversions,
+    reason = "exact below 2^53, see above"
+)]
 fn below(bound: i64) -> Range {
-    Range { lt: Some(bound as f64), ..Range::default() }
+    Range {
+        lt: Some(bound as f64),
+        ..Range::default()
+    }
 }

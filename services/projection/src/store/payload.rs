@@ -36,5 +36,8 @@ pub fn integer(payload: &Payload, field: &str) -> Option<i64> {
 
 /// Tells whether a field is `true`.
 pub fn is_true(payload: &Payload, field: &str) -> bool {
-    matches!(payload.get(field).and_then(|value| value.kind.as_ref()), Some(Kind::BoolValue(true)))
+    matches!(
+        payload.get(field).and_then(|value| value.kind.as_ref()),
+        Some(Kind::BoolValue(true))
+    )
 }

@@ -64,10 +64,15 @@ impl Store {
         if let Some(after) = after {
             request = request.offset(after.to_string());
         }
-        let reply =
-            self.bounded("list points", collection, REQUEST_DEADLINE, self.client.scroll(request)).await?;
-        let mut found: Vec<Found> =
-            reply.result.into_iter().filter_map(read).filter(|point| Some(point.point_id) > after).collect();
+        let reply = self
+            .bounded("list points", collection, REQUEST_DEADLINE, self.client.scroll(request))
+            .await?;
+        let mut found: Vec<Found> = reply
+            .result
+            .into_iter()
+            .filter_map(read)
+            .filter(|point| Some(point.point_id) > after)
+            .collect();
         found.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
         Ok(found)
     }
@@ -78,8 +83,12 @@ impl Store {
     /// As [`Store::search`].
     pub async fn fetch(&self, collection: &str, points: &[Uuid], deadline: Duration) -> Result<Vec<Found>> {
         let ids: Vec<PointId> = points.iter().map(|point| point.to_string().into()).collect();
-        let request = GetPointsBuilder::new(collection, ids).with_payload(true).with_vectors(true);
-        let reply = self.bounded("read points", collection, deadline, self.client.get_points(request)).await?;
+        let request = GetPointsBuilder::new(collection, ids)
+            .with_payload(true)
+            .with_vectors(true);
+        let reply = self
+            .bounded("read points", collection, deadline, self.client.get_points(request))
+            .await?;
         Ok(reply.result.into_iter().filter_map(read).collect())
     }
 
@@ -97,8 +106,9 @@ impl Store {
             ..Filter::default()
         };
         let request = CountPointsBuilder::new(collection).filter(filter).exact(true);
-        let reply =
-            self.bounded("count points", collection, REQUEST_DEADLINE, self.client.count(request)).await?;
+        let reply = self
+            .bounded("count points", collection, REQUEST_DEADLINE, self.client.count(request))
+            .await?;
         Ok(reply.result.map_or(0, |result| result.count))
     }
 }
@@ -113,7 +123,10 @@ pub(super) fn parse_id(id: Option<PointId>) -> Option<Uuid> {
 
 fn read(point: RetrievedPoint) -> Option<Found> {
     let point_id = parse_id(point.id.clone())?;
-    let vector = point.vectors.as_ref().and_then(|vectors| vectors.get_vector_by_name(VECTOR));
+    let vector = point
+        .vectors
+        .as_ref()
+        .and_then(|vectors| vectors.get_vector_by_name(VECTOR));
     let vector = vector.and_then(|vector| match vector {
         Vector::Dense(dense) => Some(dense.data),
         Vector::Sparse(_) | Vector::MultiDense(_) => None,

@@ -56,11 +56,18 @@ impl Store {
         if let Some(threshold) = search.threshold {
             request = request.score_threshold(threshold);
         }
-        let reply = self.bounded("search", collection, deadline, self.client.query(request)).await?;
+        let reply = self
+            .bounded("search", collection, deadline, self.client.query(request))
+            .await?;
         Ok(reply
             .result
             .into_iter()
-            .filter_map(|point| Some(Hit { point_id: parse_id(point.id)?, score: point.score }))
+            .filter_map(|point| {
+                Some(Hit {
+                    point_id: parse_id(point.id)?,
+                    score: point.score,
+                })
+            })
             .collect())
     }
 }
@@ -75,10 +82,21 @@ fn build_filter(search: &Search<'_>) -> Filter {
         must.push(Condition::matches(LAYER, search.layers.to_vec()));
     }
     must.extend(search.tags.iter().map(|tag| Condition::matches(TAGS, tag.clone())));
-    Filter { must, must_not: vec![Condition::matches(DELETED, true)], ..Filter::default() }
+    Filter {
+        must,
+        must_not: vec![Condition::matches(DELETED, true)],
+        ..Filter::default()
+    }
 }
 
-#[expect(clippy::cast_precision_loss, clippy::as_conversions, reason = "exact below 2^53: incarnations below 2^13")]
+#[expect(
+    clippy::cast_precision_loss,
+    clippy::as_conversions,
+    reason = "exact below 2^53: incarnations below 2^13"
+)]
 pub(super) fn from(floor: Generation) -> Range {
-    Range { gte: Some(floor.0 as f64), ..Range::default() }
+    Range {
+        gte: Some(floor.0 as f64),
+        ..Range::default()
+    }
 }

@@ -64,16 +64,14 @@ impl Store {
         }
     }
 
-    async fn upsert_batch(
-        &self,
-        collection: &str,
-        stamp: Stamp<'_>,
-        rows: &[&Row],
-        deadline: Duration,
-    ) -> Result<()> {
+    async fn upsert_batch(&self, collection: &str, stamp: Stamp<'_>, rows: &[&Row], deadline: Duration) -> Result<()> {
         let points: Vec<PointStruct> = rows.iter().map(|row| build_point(row, &stamp)).collect();
-        let request = UpsertPointsBuilder::new(collection, points).wait(true).update_filter(build_guard(rows, &stamp));
-        let reply = self.bounded(OPERATION, collection, deadline, self.client.upsert_points(request)).await?;
+        let request = UpsertPointsBuilder::new(collection, points)
+            .wait(true)
+            .update_filter(build_guard(rows, &stamp));
+        let reply = self
+            .bounded(OPERATION, collection, deadline, self.client.upsert_points(request))
+            .await?;
         require_completed(OPERATION, reply.result.map(|result| result.status))
     }
 }
@@ -101,6 +99,9 @@ fn coalesce(rows: &[Row]) -> Vec<&Row> {
 pub(super) fn require_completed(operation: &'static str, status: Option<i32>) -> Result<()> {
     match status {
         Some(status) if status == i32::from(UpdateStatus::Completed) => Ok(()),
-        other => Err(Error::NotCompleted { operation, status: other.unwrap_or_default() }),
+        other => Err(Error::NotCompleted {
+            operation,
+            status: other.unwrap_or_default(),
+        }),
     }
 }

@@ -67,14 +67,11 @@ pub struct Leftover {
 ///
 /// # Errors
 /// [`Error::Database`] when the database does not answer.
-pub async fn claim_leftovers(
-    pool: &PgPool,
-    limit: i64,
-    lease: Duration,
-    resting: &[ShardId],
-) -> Result<Vec<Leftover>> {
+pub async fn claim_leftovers(pool: &PgPool, limit: i64, lease: Duration, resting: &[ShardId]) -> Result<Vec<Leftover>> {
     const OPERATION: &str = "claim leftovers of the outbox";
-    let mut tx = aeterna_kit::db::system_tx(pool).await.map_err(Error::transaction(OPERATION))?;
+    let mut tx = aeterna_kit::db::system_tx(pool)
+        .await
+        .map_err(Error::transaction(OPERATION))?;
     let resting: Vec<&str> = resting.iter().map(ShardId::as_str).collect();
     let claimed = sqlx::query_as(
         "update memory.outbox o set claimed_until = now() + make_interval(secs => $2)

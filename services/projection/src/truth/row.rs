@@ -40,13 +40,13 @@ pub struct Row {
 }
 
 /// The select list that [`Row`] reads; `m` is the alias of `memory.memories`.
-pub(super) const COLUMNS: &str =
-    "m.point_id, m.id, m.version, m.state, m.layer, m.tags, m.content_hash, m.embedding";
+pub(super) const COLUMNS: &str = "m.point_id, m.id, m.version, m.state, m.layer, m.tags, m.content_hash, m.embedding";
 
 /// Decodes f32 little-endian; `None` when the length is not a multiple of four.
 pub(super) fn decode_embedding(bytes: &[u8]) -> Option<Vec<f32>> {
     let (floats, rest) = bytes.as_chunks::<4>();
-    rest.is_empty().then(|| floats.iter().map(|four| f32::from_le_bytes(*four)).collect())
+    rest.is_empty()
+        .then(|| floats.iter().map(|four| f32::from_le_bytes(*four)).collect())
 }
 
 /// Encodes f32 little-endian.
@@ -60,9 +60,16 @@ impl FromRow<'_, PgRow> for Row {
         let bytes: &[u8] = row.try_get("embedding")?;
         let embedding = decode_embedding(bytes).ok_or_else(|| sqlx::Error::ColumnDecode {
             index: "embedding".to_owned(),
-            source: Box::new(Error::Embedding { id: point_id, bytes: bytes.len() }),
+            source: Box::new(Error::Embedding {
+                id: point_id,
+                bytes: bytes.len(),
+            }),
         })?;
-        let state = if row.try_get::<&str, _>("state")? == "live" { State::Live } else { State::Deleted };
+        let state = if row.try_get::<&str, _>("state")? == "live" {
+            State::Live
+        } else {
+            State::Deleted
+        };
         Ok(Self {
             point_id,
             id: row.try_get("id")?,
@@ -103,7 +110,9 @@ pub async fn fetch_for_apply(
 ) -> Result<Option<(ShardId, Generation, Vec<Row>)>> {
     const OPERATION: &str = "read rows to apply";
     let tenant = scope.tenant().as_str();
-    let mut tx = aeterna_kit::db::tenant_tx(pool, scope).await.map_err(Error::transaction(OPERATION))?;
+    let mut tx = aeterna_kit::db::tenant_tx(pool, scope)
+        .await
+        .map_err(Error::transaction(OPERATION))?;
     // The route first: a flip between the two statements makes the confirmation fail, and the rows are applied again.
     let route: Option<(ShardId, Generation)> =
         sqlx::query_as("select shard_id, generation from routing.tenants where tenant_id = $1")
@@ -111,7 +120,9 @@ pub async fn fetch_for_apply(
             .fetch_optional(&mut *tx)
             .await
             .map_err(Error::database(OPERATION))?;
-    let Some((shard, generation)) = route else { return Ok(None) };
+    let Some((shard, generation)) = route else {
+        return Ok(None);
+    };
     let rows = fetch_rows(&mut tx, tenant, points).await?;
     Ok(Some((shard, generation, rows)))
 }

@@ -77,7 +77,9 @@ pub async fn fetch_start(pool: &PgPool, scope: &TenantScope) -> Result<(Xid, i64
 /// [`Error::Database`] or [`Error::Transaction`] when the database does not answer.
 pub async fn read_page(pool: &PgPool, scope: &TenantScope, page: Page<'_>) -> Result<Vec<Row>> {
     const OPERATION: &str = "read a page of rows";
-    let mut tx = aeterna_kit::db::tenant_tx(pool, scope).await.map_err(Error::transaction(OPERATION))?;
+    let mut tx = aeterna_kit::db::tenant_tx(pool, scope)
+        .await
+        .map_err(Error::transaction(OPERATION))?;
     sqlx::query_as(sqlx::AssertSqlSafe(format!(
         "select {COLUMNS} from memory.memories m
          where m.tenant_id = $1 and m.point_id > $2 and m.state = 'live' order by m.point_id limit $3"
@@ -96,7 +98,9 @@ pub async fn read_page(pool: &PgPool, scope: &TenantScope, page: Page<'_>) -> Re
 /// [`Error::Database`] or [`Error::Transaction`] when the database does not answer.
 pub async fn read_range(pool: &PgPool, scope: &TenantScope, range: Range) -> Result<Vec<Row>> {
     const OPERATION: &str = "read a range of rows";
-    let mut tx = aeterna_kit::db::tenant_tx(pool, scope).await.map_err(Error::transaction(OPERATION))?;
+    let mut tx = aeterna_kit::db::tenant_tx(pool, scope)
+        .await
+        .map_err(Error::transaction(OPERATION))?;
     sqlx::query_as(sqlx::AssertSqlSafe(format!(
         "select {COLUMNS} from memory.memories m
          where m.tenant_id = $1 and m.point_id > $2 and m.point_id <= $3 order by m.point_id limit $4"
@@ -122,7 +126,9 @@ pub async fn read_again(
 ) -> Result<(Vec<Row>, Vec<Uuid>)> {
     const OPERATION: &str = "read differing rows again";
     let tenant = scope.tenant().as_str();
-    let mut tx = aeterna_kit::db::tenant_tx(pool, scope).await.map_err(Error::transaction(OPERATION))?;
+    let mut tx = aeterna_kit::db::tenant_tx(pool, scope)
+        .await
+        .map_err(Error::transaction(OPERATION))?;
     // The unsettled first: an outbox row that goes after this look was there in it.
     let query = match unsettled {
         Unsettled::Nothing => None,
@@ -234,7 +240,10 @@ pub async fn analyze_if_grown(pool: &PgPool) -> Result<()> {
     .await
     .map_err(Error::database(OPERATION))?;
     if grown {
-        sqlx::query("analyze memory.memories").execute(pool).await.map_err(Error::database(OPERATION))?;
+        sqlx::query("analyze memory.memories")
+            .execute(pool)
+            .await
+            .map_err(Error::database(OPERATION))?;
     }
     Ok(())
 }

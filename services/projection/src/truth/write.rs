@@ -141,7 +141,8 @@ impl FromRow<'_, PgRow> for Written {
             _ => Outcome::Absent,
         };
         let time = |column: &str| {
-            row.try_get::<Option<jiff_sqlx::Timestamp>, _>(column).map(|at| at.map(jiff_sqlx::Timestamp::to_jiff))
+            row.try_get::<Option<jiff_sqlx::Timestamp>, _>(column)
+                .map(|at| at.map(jiff_sqlx::Timestamp::to_jiff))
         };
         Ok(Self {
             outcome,
@@ -202,6 +203,9 @@ fn classify(scope: &TenantScope, source: sqlx::Error) -> Error {
         },
         Some("AE003") => Error::NotWritable { tenant: tenant() },
         Some("55P03") => Error::Fenced { tenant: tenant() },
-        Some(_) | None => Error::Database { operation: "write memories", source },
+        Some(_) | None => Error::Database {
+            operation: "write memories",
+            source,
+        },
     }
 }

@@ -12,7 +12,9 @@ use crate::{Error, Result, cleanups, leader};
 /// [`Error::TermOver`] for an old leader.
 pub async fn cancel(pool: &PgPool, term: Term, move_id: MoveId) -> Result<bool> {
     let operation = || format!("cancel move {move_id}");
-    let mut tx = aeterna_kit::db::system_tx(pool).await.map_err(Error::transaction(operation()))?;
+    let mut tx = aeterna_kit::db::system_tx(pool)
+        .await
+        .map_err(Error::transaction(operation()))?;
     leader::check_term(&mut tx, term).await?;
     // The flip updates the same row with `step = 'Cutover'` in its condition: one of the two finds no row.
     let cancelled = sqlx::query(

@@ -27,7 +27,9 @@ pub struct Claim {
 /// [`Error::Database`] when the database does not answer.
 pub async fn claim(pool: &PgPool, lease: Duration) -> Result<Option<Move>> {
     let operation = || "claim a move".to_owned();
-    let mut tx = aeterna_kit::db::system_tx(pool).await.map_err(Error::transaction(operation()))?;
+    let mut tx = aeterna_kit::db::system_tx(pool)
+        .await
+        .map_err(Error::transaction(operation()))?;
     let claimed = sqlx::query_as(sqlx::AssertSqlSafe(format!(
         "update routing.moves m set attempt = attempt + 1, lease_until = now() + make_interval(secs => $1)
          where move_id = (
@@ -70,7 +72,9 @@ pub async fn save(pool: &PgPool, claim: Claim, expected: Step, progress: &Progre
         error,
         not_before,
     } = progress;
-    let mut tx = aeterna_kit::db::system_tx(pool).await.map_err(Error::transaction(operation()))?;
+    let mut tx = aeterna_kit::db::system_tx(pool)
+        .await
+        .map_err(Error::transaction(operation()))?;
     let saved = sqlx::query(
         "update routing.moves set step = $4, cursor = $5, watermark = $6::text::xid8, verified_at = $7, total = $8,
              copied = $9, caught_up = $10, lag = $11, compared = $12, repaired = $13, cutover_tries = $14, pause_us = $15,

@@ -13,7 +13,9 @@ use crate::{Error, Result, cleanups};
 /// [`Error::Fenced`] when the claim was lost.
 pub async fn begin_clean(pool: &PgPool, claim: Claim) -> Result<()> {
     let operation = || format!("begin the clean-up of move {}", claim.move_id);
-    let mut tx = aeterna_kit::db::system_tx(pool).await.map_err(Error::transaction(operation()))?;
+    let mut tx = aeterna_kit::db::system_tx(pool)
+        .await
+        .map_err(Error::transaction(operation()))?;
     let walked = sqlx::query(
         "update routing.moves set step = 'Clean', step_at = now(), updated_at = now(), lease_until = '-infinity',
              not_before = now() + make_interval(secs => $3)
@@ -38,7 +40,9 @@ pub async fn begin_clean(pool: &PgPool, claim: Claim) -> Result<()> {
 /// [`Error::Fenced`] when the claim was lost.
 pub async fn record_pause(pool: &PgPool, claim: Claim, pause: Duration) -> Result<()> {
     let operation = || format!("record the pause of move {}", claim.move_id);
-    let mut tx = aeterna_kit::db::system_tx(pool).await.map_err(Error::transaction(operation()))?;
+    let mut tx = aeterna_kit::db::system_tx(pool)
+        .await
+        .map_err(Error::transaction(operation()))?;
     let recorded = sqlx::query(
         "update routing.moves set pause_us = $3, lease_until = '-infinity', updated_at = now()
          where move_id = $1 and attempt = $2 and step = 'Retain'",

@@ -61,7 +61,9 @@ impl Fence {
     /// [`Error::Database`] when the database does not answer.
     pub async fn close(pool: &PgPool, tenant: &TenantId) -> Result<Option<Self>> {
         let operation = || format!("close the fence of {tenant}");
-        let mut tx = aeterna_kit::db::system_tx(pool).await.map_err(Error::transaction(operation()))?;
+        let mut tx = aeterna_kit::db::system_tx(pool)
+            .await
+            .map_err(Error::transaction(operation()))?;
         // The isolation level is part of the proof: the delta is read by a statement after the lock was granted.
         sqlx::query(
             "select set_config('app.tenant_id', $1, true),
@@ -80,9 +82,15 @@ impl Fence {
             .execute(&mut *tx)
             .await;
         match locked {
-            Ok(_) => Ok(Some(Self { tx, since: Instant::now() })),
+            Ok(_) => Ok(Some(Self {
+                tx,
+                since: Instant::now(),
+            })),
             Err(sqlx::Error::Database(refused)) if refused.code().as_deref() == Some(LOCK_NOT_AVAILABLE) => Ok(None),
-            Err(source) => Err(Error::Database { operation: operation(), source }),
+            Err(source) => Err(Error::Database {
+                operation: operation(),
+                source,
+            }),
         }
     }
 
@@ -143,6 +151,8 @@ impl Fence {
             .await
             .map_err(Error::database(operation()))?;
         self.tx.commit().await.map_err(Error::database(operation()))?;
-        Ok(Flip::Done { pause: self.since.elapsed() })
+        Ok(Flip::Done {
+            pause: self.since.elapsed(),
+        })
     }
 }

@@ -14,7 +14,9 @@ use crate::{Error, Result};
 /// [`Error::Database`] when the database does not answer.
 pub async fn fetch_moves(pool: &PgPool, tenant: &TenantId, limit: i64) -> Result<Vec<Move>> {
     let operation = || format!("read the moves of {tenant}");
-    let mut tx = aeterna_kit::db::system_tx(pool).await.map_err(Error::transaction(operation()))?;
+    let mut tx = aeterna_kit::db::system_tx(pool)
+        .await
+        .map_err(Error::transaction(operation()))?;
     sqlx::query_as(sqlx::AssertSqlSafe(format!(
         "select {COLUMNS} from routing.moves m where tenant_id = $1 order by created_at desc, generation desc limit $2"
     )))
@@ -31,7 +33,9 @@ pub async fn fetch_moves(pool: &PgPool, tenant: &TenantId, limit: i64) -> Result
 /// [`Error::Database`] when the database does not answer.
 pub async fn fetch_recent_moves(pool: &PgPool) -> Result<Vec<Move>> {
     let operation = || "read the running moves".to_owned();
-    let mut tx = aeterna_kit::db::system_tx(pool).await.map_err(Error::transaction(operation()))?;
+    let mut tx = aeterna_kit::db::system_tx(pool)
+        .await
+        .map_err(Error::transaction(operation()))?;
     sqlx::query_as(sqlx::AssertSqlSafe(format!(
         "select {COLUMNS} from routing.moves m
          where step not in ('Done', 'Cancelled') or finished_at > now() - interval '1 minute' order by created_at"

@@ -31,16 +31,22 @@ pub struct NewMove {
 /// [`Error::AlreadyMoving`] when another move of the tenant is before its cutover.
 pub async fn record(pool: &PgPool, term: Term, new: &NewMove) -> Result<Move> {
     let operation = || format!("record the move of {}", new.tenant);
-    let mut tx = aeterna_kit::db::system_tx(pool).await.map_err(Error::transaction(operation()))?;
+    let mut tx = aeterna_kit::db::system_tx(pool)
+        .await
+        .map_err(Error::transaction(operation()))?;
     leader::check_term(&mut tx, term).await?;
     let route = routes::fetch_for_update(&mut tx, &new.tenant)
         .await?
-        .ok_or_else(|| Error::UnknownTenant { tenant: new.tenant.to_string() })?;
-    let known = sqlx::query_as(sqlx::AssertSqlSafe(format!("select {COLUMNS} from routing.moves m where operation = $1")))
-        .bind(&new.operation)
-        .fetch_optional(&mut *tx)
-        .await
-        .map_err(Error::database(operation()))?;
+        .ok_or_else(|| Error::UnknownTenant {
+            tenant: new.tenant.to_string(),
+        })?;
+    let known = sqlx::query_as(sqlx::AssertSqlSafe(format!(
+        "select {COLUMNS} from routing.moves m where operation = $1"
+    )))
+    .bind(&new.operation)
+    .fetch_optional(&mut *tx)
+    .await
+    .map_err(Error::database(operation()))?;
     if let Some(known) = known {
         return Ok(known);
     }
@@ -105,6 +111,9 @@ async fn lock_with_room(tx: &mut sqlx::PgConnection, target: &ShardId) -> Result
     if taken < i64::from(shard.capacity) {
         Ok(shard)
     } else {
-        Err(Error::ShardFull { shard: shard.shard_id, capacity: shard.capacity })
+        Err(Error::ShardFull {
+            shard: shard.shard_id,
+            capacity: shard.capacity,
+        })
     }
 }

@@ -95,12 +95,18 @@ pub(super) const COLUMNS: &str = "m.move_id, m.tenant_id, m.operation, m.source,
 
 impl FromRow<'_, PgRow> for Move {
     fn from_row(row: &PgRow) -> sqlx::Result<Self> {
-        let time = |column: &str| row.try_get::<jiff_sqlx::Timestamp, _>(column).map(jiff_sqlx::Timestamp::to_jiff);
-        let maybe_time = |column: &str| {
-            row.try_get::<Option<jiff_sqlx::Timestamp>, _>(column).map(|at| at.map(jiff_sqlx::Timestamp::to_jiff))
+        let time = |column: &str| {
+            row.try_get::<jiff_sqlx::Timestamp, _>(column)
+                .map(jiff_sqlx::Timestamp::to_jiff)
         };
-        let step = Step::try_from(row.try_get::<String, _>("step")?)
-            .map_err(|source| sqlx::Error::ColumnDecode { index: "step".to_owned(), source: Box::new(source) })?;
+        let maybe_time = |column: &str| {
+            row.try_get::<Option<jiff_sqlx::Timestamp>, _>(column)
+                .map(|at| at.map(jiff_sqlx::Timestamp::to_jiff))
+        };
+        let step = Step::try_from(row.try_get::<String, _>("step")?).map_err(|source| sqlx::Error::ColumnDecode {
+            index: "step".to_owned(),
+            source: Box::new(source),
+        })?;
         Ok(Self {
             move_id: row.try_get("move_id")?,
             tenant_id: row.try_get("tenant_id")?,

@@ -47,8 +47,16 @@ pub enum Step {
 }
 
 /// All steps in order, for progress displays.
-pub const STEPS: [Step; 8] =
-    [Step::Copy, Step::CatchUp, Step::Verify, Step::Await, Step::Cutover, Step::Retain, Step::Clean, Step::Done];
+pub const STEPS: [Step; 8] = [
+    Step::Copy,
+    Step::CatchUp,
+    Step::Verify,
+    Step::Await,
+    Step::Cutover,
+    Step::Retain,
+    Step::Clean,
+    Step::Done,
+];
 
 impl Step {
     /// Returns the stored and displayed form.
@@ -81,13 +89,9 @@ impl Step {
     pub fn is_final(self) -> bool {
         match self {
             Self::Done | Self::Cancelled => true,
-            Self::Copy
-            | Self::CatchUp
-            | Self::Verify
-            | Self::Await
-            | Self::Cutover
-            | Self::Retain
-            | Self::Clean => false,
+            Self::Copy | Self::CatchUp | Self::Verify | Self::Await | Self::Cutover | Self::Retain | Self::Clean => {
+                false
+            }
         }
     }
 
@@ -112,7 +116,10 @@ impl TryFrom<String> for Step {
             .into_iter()
             .chain([Self::Cancelled])
             .find(|step| step.as_str() == value)
-            .ok_or(Error::UnknownValue { column: "moves.step", value })
+            .ok_or(Error::UnknownValue {
+                column: "moves.step",
+                value,
+            })
     }
 }
 
@@ -173,14 +180,22 @@ pub fn next(step: Step, seen: &Observation, now: Timestamp) -> Step {
         (Step::Copy, Observation::Copied { at_end: true }) => Step::CatchUp,
         (Step::CatchUp, Observation::CaughtUp { applied, indexed: true }) if *applied <= FEW_CHANGES => Step::Verify,
         (Step::Verify, Observation::Verified { repaired: 0 }) => Step::Await,
-        (Step::Await, Observation::Waited { verified_at, not_before }) => {
-            match verified_at {
-                Some(at) if now.duration_since(*at) <= VERIFICATION_LIFE => {
-                    if now >= *not_before { Step::Cutover } else { Step::Await }
+        (
+            Step::Await,
+            Observation::Waited {
+                verified_at,
+                not_before,
+            },
+        ) => match verified_at {
+            Some(at) if now.duration_since(*at) <= VERIFICATION_LIFE => {
+                if now >= *not_before {
+                    Step::Cutover
+                } else {
+                    Step::Await
                 }
-                Some(_) | None => Step::CatchUp,
             }
-        }
+            Some(_) | None => Step::CatchUp,
+        },
         (Step::Cutover, Observation::Tried { flipped: true }) => Step::Retain,
         // Under writes the next try needs the delta of the meantime applied first.
         (Step::Cutover, Observation::Tried { flipped: false }) => Step::CatchUp,
@@ -220,9 +235,15 @@ mod tests {
     fn the_happy_way_leads_through_all_steps_in_order() {
         let happy = [
             Observation::Copied { at_end: true },
-            Observation::CaughtUp { applied: 0, indexed: true },
+            Observation::CaughtUp {
+                applied: 0,
+                indexed: true,
+            },
             Observation::Verified { repaired: 0 },
-            Observation::Waited { verified_at: Some(now()), not_before: now() },
+            Observation::Waited {
+                verified_at: Some(now()),
+                not_before: now(),
+            },
             Observation::Tried { flipped: true },
             Observation::Retained { until: now() },
             Observation::Cleaned { done: true },
@@ -236,25 +257,37 @@ mod tests {
 
     #[test]
     fn attack_21_a_target_that_is_not_indexed_is_not_cut_over_to() {
-        let seen = Observation::CaughtUp { applied: 0, indexed: false };
+        let seen = Observation::CaughtUp {
+            applied: 0,
+            indexed: false,
+        };
         assert_eq!(next(Step::CatchUp, &seen, now()), Step::CatchUp);
     }
 
     #[test]
     fn a_pass_that_repaired_something_is_repeated() {
-        assert_eq!(next(Step::Verify, &Observation::Verified { repaired: 1 }, now()), Step::Verify);
+        assert_eq!(
+            next(Step::Verify, &Observation::Verified { repaired: 1 }, now()),
+            Step::Verify
+        );
     }
 
     #[test]
     fn a_stale_verification_does_not_open_the_cutover() {
         let old = now() - VERIFICATION_LIFE - jiff::SignedDuration::from_secs(1);
-        let seen = Observation::Waited { verified_at: Some(old), not_before: now() };
+        let seen = Observation::Waited {
+            verified_at: Some(old),
+            not_before: now(),
+        };
         assert_eq!(next(Step::Await, &seen, now()), Step::CatchUp);
     }
 
     #[test]
     fn a_failed_cutover_goes_back_to_catch_up() {
-        assert_eq!(next(Step::Cutover, &Observation::Tried { flipped: false }, now()), Step::CatchUp);
+        assert_eq!(
+            next(Step::Cutover, &Observation::Tried { flipped: false }, now()),
+            Step::CatchUp
+        );
     }
 
     fn any_observation() -> impl Strategy<Value = Observation> {
@@ -264,7 +297,9 @@ mod tests {
             (0_u64..3).prop_map(|repaired| Observation::Verified { repaired }),
             any::<bool>().prop_map(|flipped| Observation::Tried { flipped }),
             any::<bool>().prop_map(|done| Observation::Cleaned { done }),
-            (0_i64..100).prop_map(|s| Observation::Retained { until: now() + jiff::SignedDuration::from_secs(s - 50) }),
+            (0_i64..100).prop_map(|s| Observation::Retained {
+                until: now() + jiff::SignedDuration::from_secs(s - 50)
+            }),
         ]
     }
 

@@ -48,21 +48,44 @@ impl Ground {
     pub async fn new() -> Result<Self> {
         let server = Postgres::shared().await?;
         let database_url = server.fresh_database().await?;
-        let limits = Limits { connections: 20, ..Limits::default() };
+        let limits = Limits {
+            connections: 20,
+            ..Limits::default()
+        };
         let pool = connect_lazy(&database_url, "tests", limits)?;
         let root = connect_lazy(&server.superuser(&database_url), "tests-root", limits)?;
-        for set in [aeterna_kit::migrate::kit_migrations(), aeterna_tenancy::migrations(), aeterna_projection::migrations()] {
+        for set in [
+            aeterna_kit::migrate::kit_migrations(),
+            aeterna_tenancy::migrations(),
+            aeterna_projection::migrations(),
+        ] {
             set.run(&pool).await?;
         }
         let dir = tempfile::tempdir()?;
         let store = Server::open(dir.path())?.start().await?;
         let stores = Arc::new(Stores::new(None));
-        let context = Context { pool: pool.clone(), stores, probe: Probe::default() };
+        let context = Context {
+            pool: pool.clone(),
+            stores,
+            probe: Probe::default(),
+        };
         let term = leader::raise_term(&pool).await?;
         let applier = Applier::new(pool.clone(), Stores::new(None));
         let url = store.url();
-        let ground = Self { pool, root, term, context, applier, url, database_url, store, _dir: dir };
-        ground.shard(ShardKind::Shared, "shared-shard-1", "memories-shared", 100).await?;
+        let ground = Self {
+            pool,
+            root,
+            term,
+            context,
+            applier,
+            url,
+            database_url,
+            store,
+            _dir: dir,
+        };
+        ground
+            .shard(ShardKind::Shared, "shared-shard-1", "memories-shared", 100)
+            .await?;
         Ok(ground)
     }
 
@@ -95,7 +118,9 @@ impl Ground {
         let shard = shards::record_shard(&self.pool, self.term, &new).await?;
         self.qdrant().ensure_collection(&shard).await?;
         shards::mark_ready(&self.pool, self.term, &shard).await?;
-        shards::fetch_shard(&self.pool, &new.shard_id).await?.context("the shard was recorded")
+        shards::fetch_shard(&self.pool, &new.shard_id)
+            .await?
+            .context("the shard was recorded")
     }
 
     pub async fn dedicated(&self, tenant: &Tenant) -> Result<Shard> {
@@ -112,7 +137,9 @@ impl Ground {
     pub async fn tenant(&self, name: &str) -> Result<Tenant> {
         let id = TenantId::parse(name)?;
         routes::register_on_first_write(&self.pool, &id).await?;
-        Ok(Tenant { scope: TenantScope::for_worker(id) })
+        Ok(Tenant {
+            scope: TenantScope::for_worker(id),
+        })
     }
 
     /// Writes and applies; returns what was written.
@@ -123,16 +150,32 @@ impl Ground {
     }
 
     /// Hands written items to the applier as the memory service does.
-    pub async fn apply(&self, tenant: &Tenant, items: &[WriteItem], written: &[Written], patience: Duration) -> Applied {
-        let Some(first) = written.first() else { return Applied::Indexed };
-        let rows: Vec<Pending> = items.iter().zip(written).filter_map(|(item, done)| pending(item, done)).collect();
-        self.applier.apply(&tenant.scope, &first.shard_id, first.generation, rows, patience).await
+    pub async fn apply(
+        &self,
+        tenant: &Tenant,
+        items: &[WriteItem],
+        written: &[Written],
+        patience: Duration,
+    ) -> Applied {
+        let Some(first) = written.first() else {
+            return Applied::Indexed;
+        };
+        let rows: Vec<Pending> = items
+            .iter()
+            .zip(written)
+            .filter_map(|(item, done)| pending(item, done))
+            .collect();
+        self.applier
+            .apply(&tenant.scope, &first.shard_id, first.generation, rows, patience)
+            .await
     }
 
     /// Makes `count` memories; returns their ids.
     pub async fn fill(&self, tenant: &Tenant, count: usize) -> Result<Vec<Uuid>> {
         let mut ids = Vec::with_capacity(count);
-        let texts: Vec<String> = (0..count).map(|n| format!("memory {n} of {}", tenant.scope.tenant())).collect();
+        let texts: Vec<String> = (0..count)
+            .map(|n| format!("memory {n} of {}", tenant.scope.tenant()))
+            .collect();
         for chunk in texts.chunks(500) {
             let items = chunk.iter().map(|text| create(Uuid::now_v7(), text)).collect();
             ids.extend(self.write(tenant, items).await?.iter().map(|written| written.id));
@@ -158,7 +201,10 @@ impl Ground {
 
     pub async fn fetch_move(&self, tenant: &Tenant, id: MoveId) -> Result<Move> {
         let moves = moves::fetch_moves(&self.pool, tenant.scope.tenant(), 50).await?;
-        moves.into_iter().find(|moving| moving.move_id == id).context("the move was recorded")
+        moves
+            .into_iter()
+            .find(|moving| moving.move_id == id)
+            .context("the move was recorded")
     }
 
     /// Claims and drives moves until this one is at `until` or behind it.
@@ -169,7 +215,11 @@ impl Ground {
             if moving.progress.step >= until {
                 return Ok(moving);
             }
-            ensure!(tokio::time::Instant::now() < deadline, "the move is still at {:?}", moving.progress);
+            ensure!(
+                tokio::time::Instant::now() < deadline,
+                "the move is still at {:?}",
+                moving.progress
+            );
             match moves::claim(&self.pool, moves::LEASE).await? {
                 Some(claimed) => {
                     let ended = drive(context, claimed).await;
@@ -198,15 +248,24 @@ impl Ground {
     pub async fn settle_outbox(&self) -> Result<()> {
         let deadline = tokio::time::Instant::now() + PATIENCE;
         loop {
-            sqlx::query("update memory.outbox set claimed_until = '-infinity'").execute(&self.root).await?;
+            sqlx::query("update memory.outbox set claimed_until = '-infinity'")
+                .execute(&self.root)
+                .await?;
             let left = truth::claim_leftovers(&self.pool, 1_000, Duration::from_millis(1), &[]).await?;
             if left.is_empty() {
                 return Ok(());
             }
-            ensure!(tokio::time::Instant::now() < deadline, "{} points are never taken", left.len());
+            ensure!(
+                tokio::time::Instant::now() < deadline,
+                "{} points are never taken",
+                left.len()
+            );
             let mut tenants: BTreeMap<String, Vec<(i64, Uuid)>> = BTreeMap::new();
             for one in left {
-                tenants.entry(one.tenant_id).or_default().push((one.outbox_id, one.point_id));
+                tenants
+                    .entry(one.tenant_id)
+                    .or_default()
+                    .push((one.outbox_id, one.point_id));
             }
             for (tenant, outbox) in tenants {
                 let scope = TenantScope::for_worker(TenantId::parse(tenant)?);
@@ -229,7 +288,10 @@ impl Ground {
                 .fetch_one(&self.root)
                 .await?;
         let (shard, floor) = self.place(tenant).await?;
-        let points = self.qdrant().count(&shard.collection, tenant.scope.tenant(), floor).await?;
+        let points = self
+            .qdrant()
+            .count(&shard.collection, tenant.scope.tenant(), floor)
+            .await?;
         ensure!(u64::try_from(live)? == points, "{live} live rows, {points} points");
         Ok(())
     }
@@ -246,7 +308,10 @@ impl Ground {
 
     /// Waits until a move that somebody else drives is at a step.
     pub async fn wait_for_step(&self, tenant: &Tenant, id: MoveId, step: Step) -> Result<()> {
-        self.wait_until("the step", async || Ok(self.fetch_move(tenant, id).await?.progress.step == step)).await
+        self.wait_until("the step", async || {
+            Ok(self.fetch_move(tenant, id).await?.progress.step == step)
+        })
+        .await
     }
 
     /// Drives moves until one passes `point`, and drops everything there, as a crash does.
@@ -264,7 +329,10 @@ impl Ground {
                 })
             })
         };
-        let context = Context { probe, ..self.context.clone() };
+        let context = Context {
+            probe,
+            ..self.context.clone()
+        };
         let pool = self.pool.clone();
         let worker = tokio::spawn(async move {
             loop {
@@ -282,8 +350,12 @@ impl Ground {
     /// Runs the ledger until it is empty, without waiting between runs.
     pub async fn run_cleanups(&self) -> Result<()> {
         loop {
-            sqlx::query("update routing.cleanups set not_before = '-infinity'").execute(&self.root).await?;
-            sqlx::query("update routing.moves set not_before = '-infinity'").execute(&self.root).await?;
+            sqlx::query("update routing.cleanups set not_before = '-infinity'")
+                .execute(&self.root)
+                .await?;
+            sqlx::query("update routing.moves set not_before = '-infinity'")
+                .execute(&self.root)
+                .await?;
             let due = aeterna_tenancy::cleanups::fetch_due(&self.pool).await?;
             if due.is_empty() {
                 return Ok(());
@@ -296,15 +368,27 @@ impl Ground {
 
     /// Removes points behind everybody's back.
     pub async fn delete_points(&self, collection: &str, points: &[Uuid]) -> Result<()> {
-        let client = qdrant_client::Qdrant::from_url(&self.url).skip_compatibility_check().build()?;
+        let client = qdrant_client::Qdrant::from_url(&self.url)
+            .skip_compatibility_check()
+            .build()?;
         let ids: Vec<qdrant_client::qdrant::PointId> = points.iter().map(|point| point.to_string().into()).collect();
-        client.delete_points(qdrant_client::qdrant::DeletePointsBuilder::new(collection).points(ids).wait(true)).await?;
+        client
+            .delete_points(
+                qdrant_client::qdrant::DeletePointsBuilder::new(collection)
+                    .points(ids)
+                    .wait(true),
+            )
+            .await?;
         Ok(())
     }
 
     pub async fn place(&self, tenant: &Tenant) -> Result<(Shard, aeterna_tenancy::Generation)> {
-        let route = routes::fetch_route(&self.pool, tenant.scope.tenant()).await?.context("the tenant has a route")?;
-        let shard = shards::fetch_shard(&self.pool, &route.shard_id).await?.context("the route's shard")?;
+        let route = routes::fetch_route(&self.pool, tenant.scope.tenant())
+            .await?
+            .context("the tenant has a route")?;
+        let shard = shards::fetch_shard(&self.pool, &route.shard_id)
+            .await?
+            .context("the route's shard")?;
         Ok((shard, route.floor))
     }
 
@@ -344,7 +428,11 @@ pub fn create(id: Uuid, text: &str) -> WriteItem {
 
 /// A direction that depends on the text alone.
 pub fn embed(text: &str) -> Vec<f32> {
-    Sha256::digest(text).iter().take(16).map(|byte| f32::from(*byte) - 127.5).collect()
+    Sha256::digest(text)
+        .iter()
+        .take(16)
+        .map(|byte| f32::from(*byte) - 127.5)
+        .collect()
 }
 
 /// The row of an item, as the memory service builds it for its own apply.
@@ -360,5 +448,8 @@ pub fn pending(item: &WriteItem, done: &Written) -> Option<Pending> {
         content_hash: item.content_hash.clone(),
         embedding: if deleted { Vec::new() } else { item.embedding.clone() },
     };
-    Some(Pending { row, outbox_id: done.outbox_id? })
+    Some(Pending {
+        row,
+        outbox_id: done.outbox_id?,
+    })
 }

@@ -53,9 +53,19 @@ async fn work(ground: &Ground, tenant: &Tenant, mut log: Log, stop: &AtomicBool)
         }
         let item = create(Uuid::now_v7(), &format!("write {n}"));
         let written = ground.write(tenant, vec![item]).await?;
-        log.live.extend(written.iter().filter_map(|done| Some((done.id, done.point_id?))));
-        if n % 3 == 0 && let Some((id, point)) = log.live.pop_first() {
-            truth::write(&ground.pool, &tenant.scope, MODEL, &[WriteItem::bare(Kind::Delete, id)], PATIENCE).await?;
+        log.live
+            .extend(written.iter().filter_map(|done| Some((done.id, done.point_id?))));
+        if n % 3 == 0
+            && let Some((id, point)) = log.live.pop_first()
+        {
+            truth::write(
+                &ground.pool,
+                &tenant.scope,
+                MODEL,
+                &[WriteItem::bare(Kind::Delete, id)],
+                PATIENCE,
+            )
+            .await?;
             log.deleted.insert(point);
         }
     }
@@ -97,7 +107,9 @@ async fn live_points(ground: &Ground) -> Result<BTreeSet<Uuid>> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_relocator_killed_at_any_point_loses_nothing_and_brings_nothing_back() -> Result<()> {
     for point in POINTS {
-        survive(point).await.map_err(|error| error.context(format!("killed at {point:?}")))?;
+        survive(point)
+            .await
+            .map_err(|error| error.context(format!("killed at {point:?}")))?;
     }
     Ok(())
 }
@@ -111,17 +123,26 @@ async fn a_cleaner_killed_between_its_delete_and_its_record_deletes_again() -> R
     let away = ground.dedicated(&tenant).await?;
     let id = ground.begin(&tenant, &away, jiff::SignedDuration::ZERO).await?;
     ground.drive_until(&ground.context, &tenant, id, Step::Clean).await?;
-    sqlx::query("update routing.cleanups set not_before = now()").execute(&ground.root).await?;
+    sqlx::query("update routing.cleanups set not_before = now()")
+        .execute(&ground.root)
+        .await?;
     let probe = Probe::new(|_| Box::pin(std::future::pending()));
-    let context = Context { probe, ..ground.context.clone() };
+    let context = Context {
+        probe,
+        ..ground.context.clone()
+    };
     let due = cleanups::fetch_due(&ground.pool).await?;
     for cleanup in &due {
-        let killed = tokio::time::timeout(std::time::Duration::from_millis(500), cleaner::clean(&context, cleanup)).await;
+        let killed =
+            tokio::time::timeout(std::time::Duration::from_millis(500), cleaner::clean(&context, cleanup)).await;
         ensure!(killed.is_err(), "it waits between delete and record");
     }
     ground.run_cleanups().await?;
     ground.drive_until(&ground.context, &tenant, id, Step::Done).await?;
-    let left = ground.qdrant().count(&home.collection, tenant.scope.tenant(), aeterna_tenancy::Generation(0)).await?;
+    let left = ground
+        .qdrant()
+        .count(&home.collection, tenant.scope.tenant(), aeterna_tenancy::Generation(0))
+        .await?;
     ensure!(left == 0, "{left} points are left");
     ground.assert_exact(&tenant).await
 }

@@ -16,12 +16,23 @@ async fn a_move_is_done_when_both_runs_of_its_clean_up_are() -> Result<()> {
     let away = ground.dedicated(&tenant).await?;
     let id = ground.begin(&tenant, &away, jiff::SignedDuration::ZERO).await?;
     let cleaning = ground.drive_until(&ground.context, &tenant, id, Step::Clean).await?;
-    ensure!(cleaning.progress.pause_us.is_some_and(|pause| pause > 0), "{:?}", cleaning.progress);
-    ensure!(cleaning.progress.verified_at.is_some() && cleaning.progress.compared == 25, "{:?}", cleaning.progress);
+    ensure!(
+        cleaning.progress.pause_us.is_some_and(|pause| pause > 0),
+        "{:?}",
+        cleaning.progress
+    );
+    ensure!(
+        cleaning.progress.verified_at.is_some() && cleaning.progress.compared == 25,
+        "{:?}",
+        cleaning.progress
+    );
     ground.run_cleanups().await?;
     let done = ground.drive_until(&ground.context, &tenant, id, Step::Done).await?;
     ensure!(done.finished_at.is_some(), "{done:?}");
-    let left = ground.qdrant().count(&home.collection, tenant.scope.tenant(), aeterna_tenancy::Generation(0)).await?;
+    let left = ground
+        .qdrant()
+        .count(&home.collection, tenant.scope.tenant(), aeterna_tenancy::Generation(0))
+        .await?;
     ensure!(left == 0, "{left} points are left at home");
     ground.assert_exact(&tenant).await
 }
@@ -35,9 +46,17 @@ async fn a_retention_that_lasts_keeps_the_source() -> Result<()> {
     let away = ground.dedicated(&tenant).await?;
     let moved = ground.relocate(&tenant, &away).await?;
     ensure!(moved.retain_until.is_some(), "{moved:?}");
-    let kept = ground.qdrant().count(&home.collection, tenant.scope.tenant(), floor).await?;
+    let kept = ground
+        .qdrant()
+        .count(&home.collection, tenant.scope.tenant(), floor)
+        .await?;
     ensure!(kept == 25, "{kept} points are kept");
-    ensure!(aeterna_tenancy::moves::claim(&ground.pool, aeterna_tenancy::moves::LEASE).await?.is_none(), "nothing is due");
+    ensure!(
+        aeterna_tenancy::moves::claim(&ground.pool, aeterna_tenancy::moves::LEASE)
+            .await?
+            .is_none(),
+        "nothing is due"
+    );
     Ok(())
 }
 
@@ -52,8 +71,14 @@ async fn a_requested_verification_is_answered_once() -> Result<()> {
     let worker = tokio::spawn(aeterna_relocator::verifier::run(ground.context.clone()));
     ground
         .wait_until("the request is answered", async || {
-            let answer = verifications::fetch(&ground.pool, id, "r1").await?.context("it was requested")?;
-            Ok(answer.findings == Some(Findings { compared: 10, ..Findings::default() }))
+            let answer = verifications::fetch(&ground.pool, id, "r1")
+                .await?
+                .context("it was requested")?;
+            Ok(answer.findings
+                == Some(Findings {
+                    compared: 10,
+                    ..Findings::default()
+                }))
         })
         .await?;
     worker.abort();
@@ -85,7 +110,14 @@ async fn a_comparison_walks_every_range_of_a_large_tenant() -> Result<()> {
             break;
         }
     }
-    ensure!(findings == Findings { compared: 1_301, ..Findings::default() }, "{findings:?}");
+    ensure!(
+        findings
+            == Findings {
+                compared: 1_301,
+                ..Findings::default()
+            },
+        "{findings:?}"
+    );
     ensure!(pages == 3, "{pages} pages");
     Ok(())
 }

@@ -23,7 +23,10 @@ pub(super) fn build_autoscaler(cluster: &AeternaCluster, kind: ServiceKind) -> O
             },
             min_replicas: Some(wanted.min),
             max_replicas: wanted.max,
-            metrics: Some(vec![utilization("cpu", wanted.cpu), utilization("memory", wanted.memory)]),
+            metrics: Some(vec![
+                utilization("cpu", wanted.cpu),
+                utilization("memory", wanted.memory),
+            ]),
             behavior: Some(behavior()),
         }),
         ..HorizontalPodAutoscaler::default()
@@ -47,7 +50,11 @@ fn utilization(resource: &str, percent: i32) -> MetricSpec {
 
 /// Up within a minute, at most double or two pods; down by half at most, after five quiet minutes.
 fn behavior() -> HorizontalPodAutoscalerBehavior {
-    let policy = |type_: &str, value| HPAScalingPolicy { type_: type_.to_owned(), value, period_seconds: 60 };
+    let policy = |type_: &str, value| HPAScalingPolicy {
+        type_: type_.to_owned(),
+        value,
+        period_seconds: 60,
+    };
     let rules = |window, select: &str, policies| HPAScalingRules {
         stabilization_window_seconds: Some(window),
         select_policy: Some(select.to_owned()),

@@ -14,7 +14,10 @@ pub(super) fn build_budget(cluster: &AeternaCluster, kind: ServiceKind) -> PodDi
         metadata: metadata(cluster, kind.name(), kind.name()),
         spec: Some(PodDisruptionBudgetSpec {
             max_unavailable: Some(IntOrString::Int(max_unavailable)),
-            selector: Some(LabelSelector { match_labels: Some(labels(kind.name())), ..LabelSelector::default() }),
+            selector: Some(LabelSelector {
+                match_labels: Some(labels(kind.name())),
+                ..LabelSelector::default()
+            }),
             // A pod that is not ready serves nobody; it must not hold up a drain.
             unhealthy_pod_eviction_policy: Some("AlwaysAllow".to_owned()),
             ..PodDisruptionBudgetSpec::default()

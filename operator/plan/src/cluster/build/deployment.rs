@@ -1,9 +1,7 @@
 //! A service's Deployment.
 
 use aeterna_crds::v1alpha1::AeternaCluster;
-use k8s_openapi::api::apps::v1::{
-    Deployment, DeploymentSpec, DeploymentStrategy, RollingUpdateDeployment,
-};
+use k8s_openapi::api::apps::v1::{Deployment, DeploymentSpec, DeploymentStrategy, RollingUpdateDeployment};
 use k8s_openapi::api::core::v1::{
     Container, ContainerPort, KeyToPath, PodSpec, PodTemplateSpec, SecretVolumeSource, TopologySpreadConstraint,
     Volume, VolumeMount,
@@ -24,7 +22,10 @@ pub(super) fn build_deployment(cluster: &AeternaCluster, kind: ServiceKind) -> D
         spec: Some(DeploymentSpec {
             // Where an autoscaler rules, nobody else sets the number.
             replicas: (!scaled).then(|| kind.replicas(wanted)),
-            selector: LabelSelector { match_labels: Some(labels(kind.name())), ..LabelSelector::default() },
+            selector: LabelSelector {
+                match_labels: Some(labels(kind.name())),
+                ..LabelSelector::default()
+            },
             strategy: Some(DeploymentStrategy {
                 type_: Some("RollingUpdate".to_owned()),
                 rolling_update: Some(RollingUpdateDeployment {
@@ -33,7 +34,10 @@ pub(super) fn build_deployment(cluster: &AeternaCluster, kind: ServiceKind) -> D
                 }),
             }),
             template: PodTemplateSpec {
-                metadata: Some(ObjectMeta { labels: Some(labels(kind.name())), ..ObjectMeta::default() }),
+                metadata: Some(ObjectMeta {
+                    labels: Some(labels(kind.name())),
+                    ..ObjectMeta::default()
+                }),
                 spec: Some(build_template(cluster, kind)),
             },
             ..DeploymentSpec::default()
@@ -52,7 +56,12 @@ fn build_template(cluster: &AeternaCluster, kind: ServiceKind) -> PodSpec {
             ..ContainerPort::default()
         }]),
         env: Some(build_environment(spec, kind)),
-        resources: Some(wanted.resources.clone().unwrap_or_else(|| build_resources(kind.default_resources()))),
+        resources: Some(
+            wanted
+                .resources
+                .clone()
+                .unwrap_or_else(|| build_resources(kind.default_resources())),
+        ),
         liveness_probe: Some(build_probe("/health", kind.port(), 10, 10)),
         readiness_probe: Some(build_probe("/ready", kind.port(), 1, 5)),
         ..build_container(&spec.release, kind.name(), kind.name())
@@ -64,7 +73,10 @@ fn build_template(cluster: &AeternaCluster, kind: ServiceKind) -> PodSpec {
         max_skew: 1,
         topology_key: "kubernetes.io/hostname".to_owned(),
         when_unsatisfiable: "ScheduleAnyway".to_owned(),
-        label_selector: Some(LabelSelector { match_labels: Some(labels(kind.name())), ..LabelSelector::default() }),
+        label_selector: Some(LabelSelector {
+            match_labels: Some(labels(kind.name())),
+            ..LabelSelector::default()
+        }),
         ..TopologySpreadConstraint::default()
     }]);
     mount_auth_key(cluster, &mut pod);
@@ -74,12 +86,18 @@ fn build_template(cluster: &AeternaCluster, kind: ServiceKind) -> PodSpec {
 /// A JWT key comes as a file: a Secret that changes is read anew by the next pod, and never stands in the environment.
 fn mount_auth_key(cluster: &AeternaCluster, pod: &mut PodSpec) {
     let Some(jwt) = &cluster.spec.auth.jwt else { return };
-    let Some(from) = jwt.hmac_secret_ref.as_ref().or(jwt.public_key_secret_ref.as_ref()) else { return };
+    let Some(from) = jwt.hmac_secret_ref.as_ref().or(jwt.public_key_secret_ref.as_ref()) else {
+        return;
+    };
     pod.volumes.get_or_insert_default().push(Volume {
         name: "auth".to_owned(),
         secret: Some(SecretVolumeSource {
             secret_name: Some(from.name.clone()),
-            items: Some(vec![KeyToPath { key: from.key.clone(), path: "key".to_owned(), mode: None }]),
+            items: Some(vec![KeyToPath {
+                key: from.key.clone(),
+                path: "key".to_owned(),
+                mode: None,
+            }]),
             ..SecretVolumeSource::default()
         }),
         ..Volume::default()

@@ -10,15 +10,26 @@ use crate::cluster::ServiceKind;
 pub(super) const AUTH_DIR: &str = "/etc/aeterna/auth";
 
 pub(super) fn plain(name: &str, value: impl Into<String>) -> EnvVar {
-    EnvVar { name: name.to_owned(), value: Some(value.into()), value_from: None }
+    EnvVar {
+        name: name.to_owned(),
+        value: Some(value.into()),
+        value_from: None,
+    }
 }
 
 pub(super) fn secret(name: &str, from: &SecretKeyRef) -> EnvVar {
-    let key = SecretKeySelector { name: from.name.clone(), key: from.key.clone(), optional: None };
+    let key = SecretKeySelector {
+        name: from.name.clone(),
+        key: from.key.clone(),
+        optional: None,
+    };
     EnvVar {
         name: name.to_owned(),
         value: None,
-        value_from: Some(EnvVarSource { secret_key_ref: Some(key), ..EnvVarSource::default() }),
+        value_from: Some(EnvVarSource {
+            secret_key_ref: Some(key),
+            ..EnvVarSource::default()
+        }),
     }
 }
 
@@ -43,11 +54,19 @@ pub(super) fn build_environment(spec: &AeternaClusterSpec, kind: ServiceKind) ->
 
 fn auth(spec: &AeternaClusterSpec) -> Vec<EnvVar> {
     let Some(jwt) = &spec.auth.jwt else {
-        let tenant = spec.auth.disabled.as_ref().and_then(|disabled| disabled.default_tenant.as_ref());
+        let tenant = spec
+            .auth
+            .disabled
+            .as_ref()
+            .and_then(|disabled| disabled.default_tenant.as_ref());
         let tenant = tenant.map(|tenant| plain("AUTH_DEFAULT_TENANT", tenant));
         return std::iter::once(plain("AUTH_MODE", "disabled")).chain(tenant).collect();
     };
-    let file = if jwt.hmac_secret_ref.is_some() { "AUTH_JWT_SECRET_FILE" } else { "AUTH_JWT_PUBLIC_KEY_FILE" };
+    let file = if jwt.hmac_secret_ref.is_some() {
+        "AUTH_JWT_SECRET_FILE"
+    } else {
+        "AUTH_JWT_PUBLIC_KEY_FILE"
+    };
     let mut env = vec![plain("AUTH_MODE", "jwt"), plain(file, format!("{AUTH_DIR}/key"))];
     env.extend(jwt.issuer.iter().map(|issuer| plain("AUTH_JWT_ISSUER", issuer)));
     env.extend(jwt.audience.iter().map(|audience| plain("AUTH_JWT_AUDIENCE", audience)));
@@ -59,7 +78,10 @@ fn memory(spec: &AeternaClusterSpec) -> Vec<EnvVar> {
         Onboarding::Open => "open",
         Onboarding::Declared => "declared",
     };
-    let mut env = vec![plain("ONBOARDING", onboarding), plain("EMBEDDING_DEFAULT", &spec.embedding.default)];
+    let mut env = vec![
+        plain("ONBOARDING", onboarding),
+        plain("EMBEDDING_DEFAULT", &spec.embedding.default),
+    ];
     let mut models = Vec::new();
     for (place, model) in spec.embedding.models.iter().enumerate() {
         models.push(match &model.open_ai_compatible {
@@ -70,7 +92,10 @@ fn memory(spec: &AeternaClusterSpec) -> Vec<EnvVar> {
                     "endpoint": remote.endpoint, "model": remote.model, "dimension": remote.dimension}});
                 if let Some(key) = &remote.api_key_secret_ref {
                     env.push(secret(&variable, key));
-                    if let Some(fields) = entry.pointer_mut("/openAICompatible").and_then(|value| value.as_object_mut()) {
+                    if let Some(fields) = entry
+                        .pointer_mut("/openAICompatible")
+                        .and_then(|value| value.as_object_mut())
+                    {
                         fields.insert("apiKeyEnv".to_owned(), json!(variable));
                     }
                 }
@@ -79,6 +104,12 @@ fn memory(spec: &AeternaClusterSpec) -> Vec<EnvVar> {
         });
     }
     env.push(plain("EMBEDDING_MODELS", serde_json::Value::Array(models).to_string()));
-    env.extend(spec.vector_store.external.api_key_secret_ref.iter().map(|key| secret("QDRANT_API_KEY", key)));
+    env.extend(
+        spec.vector_store
+            .external
+            .api_key_secret_ref
+            .iter()
+            .map(|key| secret("QDRANT_API_KEY", key)),
+    );
     env
 }

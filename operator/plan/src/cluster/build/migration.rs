@@ -36,7 +36,10 @@ pub fn build_migration(cluster: &AeternaCluster) -> Job {
             // A failed Job goes after a minute, and the operator tries again with a new one.
             ttl_seconds_after_finished: Some(60),
             template: PodTemplateSpec {
-                metadata: Some(ObjectMeta { labels: Some(labels(APP)), ..ObjectMeta::default() }),
+                metadata: Some(ObjectMeta {
+                    labels: Some(labels(APP)),
+                    ..ObjectMeta::default()
+                }),
                 spec: Some(pod),
             },
             ..JobSpec::default()

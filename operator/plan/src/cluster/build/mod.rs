@@ -64,7 +64,12 @@ fn metadata(cluster: &AeternaCluster, name: impl Into<String>, app: &str) -> Obj
     ObjectMeta {
         name: Some(name.into()),
         namespace: cluster.metadata.namespace.clone(),
-        labels: Some(labels(app).into_iter().chain([(MANAGED_BY.0.to_owned(), MANAGED_BY.1.to_owned())]).collect()),
+        labels: Some(
+            labels(app)
+                .into_iter()
+                .chain([(MANAGED_BY.0.to_owned(), MANAGED_BY.1.to_owned())])
+                .collect(),
+        ),
         owner_references: Some(vec![OwnerReference {
             api_version: "aeterna.dev/v1alpha1".to_owned(),
             kind: "AeternaCluster".to_owned(),

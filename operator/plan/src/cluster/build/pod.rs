@@ -24,7 +24,10 @@ pub(super) fn build_container(release: &Release, name: &str, image_name: &str) -
         security_context: Some(SecurityContext {
             allow_privilege_escalation: Some(false),
             read_only_root_filesystem: Some(true),
-            capabilities: Some(Capabilities { drop: Some(vec!["ALL".to_owned()]), add: None }),
+            capabilities: Some(Capabilities {
+                drop: Some(vec!["ALL".to_owned()]),
+                add: None,
+            }),
             ..SecurityContext::default()
         }),
         volume_mounts: Some(vec![VolumeMount {
@@ -43,14 +46,21 @@ pub(super) fn build_pod(spec: &AeternaClusterSpec, container: Container) -> PodS
         containers: vec![container],
         automount_service_account_token: Some(false),
         enable_service_links: Some(false),
-        image_pull_secrets: (!pull_secrets.is_empty())
-            .then(|| pull_secrets.iter().map(|name| LocalObjectReference { name: name.clone() }).collect()),
+        image_pull_secrets: (!pull_secrets.is_empty()).then(|| {
+            pull_secrets
+                .iter()
+                .map(|name| LocalObjectReference { name: name.clone() })
+                .collect()
+        }),
         security_context: Some(PodSecurityContext {
             run_as_non_root: Some(true),
             run_as_user: Some(NOBODY),
             run_as_group: Some(NOBODY),
             fs_group: Some(NOBODY),
-            seccomp_profile: Some(SeccompProfile { type_: "RuntimeDefault".to_owned(), localhost_profile: None }),
+            seccomp_profile: Some(SeccompProfile {
+                type_: "RuntimeDefault".to_owned(),
+                localhost_profile: None,
+            }),
             ..PodSecurityContext::default()
         }),
         volumes: Some(vec![Volume {
@@ -85,5 +95,9 @@ pub(super) fn build_resources([requests, limits]: [(&str, &str); 2]) -> Resource
             .map(|(name, value)| (name.to_owned(), Quantity(value.to_owned())))
             .collect()
     };
-    ResourceRequirements { requests: Some(pair(requests)), limits: Some(pair(limits)), claims: None }
+    ResourceRequirements {
+        requests: Some(pair(requests)),
+        limits: Some(pair(limits)),
+        claims: None,
+    }
 }

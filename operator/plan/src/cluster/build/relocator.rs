@@ -19,7 +19,13 @@ pub(super) fn build_relocator(cluster: &AeternaCluster) -> Deployment {
         secret("DATABASE_URL", &spec.database.url_secret_ref),
         plain("RELOCATOR_CONCURRENCY", spec.relocator.concurrency.to_string()),
     ];
-    env.extend(spec.vector_store.external.api_key_secret_ref.iter().map(|key| secret("QDRANT_API_KEY", key)));
+    env.extend(
+        spec.vector_store
+            .external
+            .api_key_secret_ref
+            .iter()
+            .map(|key| secret("QDRANT_API_KEY", key)),
+    );
     let resources = spec.relocator.resources.clone();
     let container = Container {
         ports: Some(vec![ContainerPort {
@@ -40,9 +46,15 @@ pub(super) fn build_relocator(cluster: &AeternaCluster) -> Deployment {
         metadata: metadata(cluster, RELOCATOR, RELOCATOR),
         spec: Some(DeploymentSpec {
             replicas: Some(spec.relocator.replicas),
-            selector: LabelSelector { match_labels: Some(labels(RELOCATOR)), ..LabelSelector::default() },
+            selector: LabelSelector {
+                match_labels: Some(labels(RELOCATOR)),
+                ..LabelSelector::default()
+            },
             template: PodTemplateSpec {
-                metadata: Some(ObjectMeta { labels: Some(labels(RELOCATOR)), ..ObjectMeta::default() }),
+                metadata: Some(ObjectMeta {
+                    labels: Some(labels(RELOCATOR)),
+                    ..ObjectMeta::default()
+                }),
                 spec: Some(pod),
             },
             ..DeploymentSpec::default()

@@ -15,7 +15,10 @@ fn cluster(spec: &Value) -> AeternaCluster {
         }
     });
     let mut object = base;
-    if let (Some(target), Some(more)) = (object.pointer_mut("/spec").and_then(Value::as_object_mut), spec.as_object()) {
+    if let (Some(target), Some(more)) = (
+        object.pointer_mut("/spec").and_then(Value::as_object_mut),
+        spec.as_object(),
+    ) {
         target.extend(more.clone());
     }
     serde_json::from_value(object).expect("a valid cluster")
@@ -38,8 +41,14 @@ fn where_an_autoscaler_rules_nobody_else_sets_replicas() {
         "memory": {"autoscaling": {"min": 2, "max": 4}}, "knowledge": {"replicas": 1}}});
     let children = build_children(&cluster(&spec));
     let replicas = |name: &str| {
-        let found = children.deployments.iter().find(|child| child.metadata.name.as_deref() == Some(name));
-        found.and_then(|child| child.spec.as_ref()).expect("it is there").replicas
+        let found = children
+            .deployments
+            .iter()
+            .find(|child| child.metadata.name.as_deref() == Some(name));
+        found
+            .and_then(|child| child.spec.as_ref())
+            .expect("it is there")
+            .replicas
     };
     assert_eq!(replicas("memory-service"), None);
     assert_eq!(replicas("knowledge-service"), Some(1));
@@ -62,7 +71,10 @@ fn no_secret_stands_in_a_pods_environment() {
 #[test]
 fn another_release_has_another_migration() {
     let name = |version: &str| {
-        build_migration(&cluster(&json!({"release": {"version": version}}))).metadata.name.expect("named")
+        build_migration(&cluster(&json!({"release": {"version": version}})))
+            .metadata
+            .name
+            .expect("named")
     };
     assert_ne!(name("1"), name("2"));
     assert_eq!(name("1"), name("1"));

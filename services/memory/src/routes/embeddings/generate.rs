@@ -68,7 +68,11 @@ pub async fn generate(
         Input::Many(texts) => texts,
     };
     if texts.is_empty() || texts.len() > MOST {
-        return Err(Problem::field(Code::InvalidContent, "/input", format!("send 1 to {MOST} texts")));
+        return Err(Problem::field(
+            Code::InvalidContent,
+            "/input",
+            format!("send 1 to {MOST} texts"),
+        ));
     }
     if let Some(place) = texts.iter().position(|text| text.is_empty() || text.len() > LONGEST) {
         let message = format!("a text has 1 to {LONGEST} bytes");
@@ -81,7 +85,16 @@ pub async fn generate(
         .map_err(|error| Problem::field(Code::InvalidBody, "/model", error.to_string()))?;
     let mut embeddings = Vec::with_capacity(texts.len());
     for text in &texts {
-        embeddings.push(model.embed(&caller.scope, text).await.map_err(|error| embedding_problem(&error))?);
+        embeddings.push(
+            model
+                .embed(&caller.scope, text)
+                .await
+                .map_err(|error| embedding_problem(&error))?,
+        );
     }
-    Ok(Reply(Response { dimension: model.dimension(), model: name, embeddings }))
+    Ok(Reply(Response {
+        dimension: model.dimension(),
+        model: name,
+        embeddings,
+    }))
 }

@@ -33,39 +33,57 @@ pub async fn write(state: &State, scope: &TenantScope, mut item: WriteItem) -> R
                 other => return Err(problem(other)),
             },
             Err(error @ writer::Error::Full) => return Err(Problem::new(Code::Overloaded, error.to_string())),
-            Err(error @ writer::Error::Lost) => return Err(Problem::hiding(Code::Internal, "the write failed", &error)),
+            Err(error @ writer::Error::Lost) => {
+                return Err(Problem::hiding(Code::Internal, "the write failed", &error));
+            }
         }
     }
     item.embedding = embed(state, scope, &model, &item).await?;
     match state.writer.write(scope, &model, item.clone()).await {
         Ok(written) => Ok((written, item)),
         Err(writer::Error::Truth(error)) => Err(problem(&error)),
-        Err(error) => Err(Problem::hiding(Code::Unavailable, "the write failed; try again", &error)),
+        Err(error) => Err(Problem::hiding(
+            Code::Unavailable,
+            "the write failed; try again",
+            &error,
+        )),
     }
 }
 
 async fn embed(state: &State, scope: &TenantScope, model: &str, item: &WriteItem) -> Result<Vec<f32>, Problem> {
-    let Some(content) = &item.content else { return Ok(Vec::new()) };
-    let model = state
-        .embedders
-        .get(model)
-        .map_err(|error| Problem::hiding(Code::EmbeddingFailed, "the tenant's model is not configured here", &error))?;
-    model.embed(scope, content).await.map_err(|error| embedding_problem(&error))
+    let Some(content) = &item.content else {
+        return Ok(Vec::new());
+    };
+    let model = state.embedders.get(model).map_err(|error| {
+        Problem::hiding(
+            Code::EmbeddingFailed,
+            "the tenant's model is not configured here",
+            &error,
+        )
+    })?;
+    model
+        .embed(scope, content)
+        .await
+        .map_err(|error| embedding_problem(&error))
 }
 
 fn problem(error: &truth::Error) -> Problem {
     match error {
-        truth::Error::Fenced { .. } => {
-            Problem::hiding(Code::TenantMoving, "the tenant's data is being moved; try again in a second", error)
-        }
+        truth::Error::Fenced { .. } => Problem::hiding(
+            Code::TenantMoving,
+            "the tenant's data is being moved; try again in a second",
+            error,
+        ),
         truth::Error::NotWritable { .. } => Problem::new(Code::TenantNotWritable, error.to_string()),
         truth::Error::Database { source, .. } => Problem::database(source),
         truth::Error::TenantUnknown { .. }
         | truth::Error::ModelDiffers { .. }
         | truth::Error::Transaction { .. }
-        | truth::Error::Embedding { .. } => {
-            Problem::hiding(Code::Unavailable, "the memory could not be written; try again soon", error)
-        }
+        | truth::Error::Embedding { .. } => Problem::hiding(
+            Code::Unavailable,
+            "the memory could not be written; try again soon",
+            error,
+        ),
     }
 }
 
@@ -88,7 +106,11 @@ pub async fn apply(state: &State, scope: &TenantScope, item: WriteItem, written:
         embedding: if created { item.embedding } else { Vec::new() },
     };
     let rows = vec![Pending { row, outbox_id }];
-    match state.applier.apply(scope, &written.shard_id, written.generation, rows, PATIENCE).await {
+    match state
+        .applier
+        .apply(scope, &written.shard_id, written.generation, rows, PATIENCE)
+        .await
+    {
         Applied::Indexed => IndexState::Indexed,
         Applied::Pending => IndexState::Pending,
     }

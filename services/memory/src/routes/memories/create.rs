@@ -34,7 +34,15 @@ const METADATA: usize = 16 * 1024;
 const TAGS: (usize, usize) = (64, 128);
 
 /// The identifiers that a memory may have.
-const IDENTIFIERS: [&str; 7] = ["userId", "agentId", "sessionId", "projectId", "teamId", "orgId", "companyId"];
+const IDENTIFIERS: [&str; 7] = [
+    "userId",
+    "agentId",
+    "sessionId",
+    "projectId",
+    "teamId",
+    "orgId",
+    "companyId",
+];
 
 /// Longest identifier, in bytes.
 const IDENTIFIER: usize = 256;
@@ -121,18 +129,34 @@ pub async fn create(
             let model = state.model_of(&caller.scope);
             let memory = assemble(&caller, &item, &written, model);
             let index_state = change::apply(&state, &caller.scope, item, &written).await;
-            Ok(respond(StatusCode::CREATED, Stored { memory, deduplicated: false, index_state }))
+            Ok(respond(
+                StatusCode::CREATED,
+                Stored {
+                    memory,
+                    deduplicated: false,
+                    index_state,
+                },
+            ))
         }
         Outcome::Duplicate | Outcome::Exists => {
             let stored = store::fetch(&state.pool, &caller.scope, written.id)
                 .await
                 .map_err(|error| Problem::database(&error))?
-                .ok_or_else(|| Problem::new(Code::MemoryDeleted, "the equal memory was deleted meanwhile; try again"))?;
-            let stored = Stored { memory: stored.memory, deduplicated: true, index_state: IndexState::Indexed };
+                .ok_or_else(|| {
+                    Problem::new(Code::MemoryDeleted, "the equal memory was deleted meanwhile; try again")
+                })?;
+            let stored = Stored {
+                memory: stored.memory,
+                deduplicated: true,
+                index_state: IndexState::Indexed,
+            };
             Ok(respond(StatusCode::OK, stored))
         }
         Outcome::Conflict | Outcome::Deleted | Outcome::Absent => {
-            let detail = format!("memory {} has other content, another layer or other identifiers", written.id);
+            let detail = format!(
+                "memory {} has other content, another layer or other identifiers",
+                written.id
+            );
             Err(Problem::field(Code::MemoryConflict, "/id", detail))
         }
     }
@@ -141,7 +165,12 @@ pub async fn create(
 fn respond(status: StatusCode, stored: Stored) -> Response {
     let location = format!("/api/v1/memories/{}", stored.memory.id);
     let etag = stored.memory.etag();
-    (status, [(header::LOCATION, location), (header::ETAG, etag)], axum::Json(stored)).into_response()
+    (
+        status,
+        [(header::LOCATION, location), (header::ETAG, etag)],
+        axum::Json(stored),
+    )
+        .into_response()
 }
 
 /// Checks every field; what passes is what is stored.
@@ -153,25 +182,44 @@ fn check(request: Request, caller: &Caller, headers: &HeaderMap) -> Result<Write
         return refused(Code::InvalidLayer, "/layer", message);
     };
     if request.content.trim().is_empty() || request.content.len() > CONTENT {
-        let message = format!("content has {} bytes, and must have 1 to {CONTENT} and be no blank", request.content.len());
+        let message = format!(
+            "content has {} bytes, and must have 1 to {CONTENT} and be no blank",
+            request.content.len()
+        );
         return refused(Code::InvalidContent, "/content", message);
     }
     if request.content.contains('\0') {
-        return refused(Code::InvalidContent, "/content", "content must not contain NUL".to_owned());
+        return refused(
+            Code::InvalidContent,
+            "/content",
+            "content must not contain NUL".to_owned(),
+        );
     }
     if request.tags.len() > TAGS.0 || request.tags.iter().any(|tag| !is_label(tag, TAGS.1)) {
-        return refused(Code::InvalidBody, "/tags", format!("at most {} tags of 1 to {} bytes", TAGS.0, TAGS.1));
+        return refused(
+            Code::InvalidBody,
+            "/tags",
+            format!("at most {} tags of 1 to {} bytes", TAGS.0, TAGS.1),
+        );
     }
     let metadata = Value::Object(request.metadata);
     let text = metadata.to_string();
     if text.len() > METADATA || text.contains("\\u0000") {
-        return refused(Code::InvalidBody, "/metadata", format!("at most {METADATA} bytes of JSON, and no NUL"));
+        return refused(
+            Code::InvalidBody,
+            "/metadata",
+            format!("at most {METADATA} bytes of JSON, and no NUL"),
+        );
     }
     if request.importance.is_some_and(|value| !(0.0..=1.0).contains(&value)) {
         return refused(Code::InvalidBody, "/importance", "importance is 0 to 1".to_owned());
     }
     if request.expires_at.is_some_and(|at| at <= clock::now()) {
-        return refused(Code::InvalidBody, "/expiresAt", "expiresAt must be in the future".to_owned());
+        return refused(
+            Code::InvalidBody,
+            "/expiresAt",
+            "expiresAt must be in the future".to_owned(),
+        );
     }
     let identifiers = check_identifiers(request.identifiers, layer, caller)?;
     Ok(WriteItem {
@@ -199,39 +247,69 @@ fn check_identifiers(
 ) -> Result<Value, Problem> {
     for (name, value) in &identifiers {
         if !IDENTIFIERS.contains(&name.as_str()) || !is_label(value, IDENTIFIER) {
-            let message = format!("identifiers are {}, each of 1 to {IDENTIFIER} bytes", IDENTIFIERS.join(", "));
-            return Err(Problem::field(Code::InvalidBody, format!("/identifiers/{name}"), message));
+            let message = format!(
+                "identifiers are {}, each of 1 to {IDENTIFIER} bytes",
+                IDENTIFIERS.join(", ")
+            );
+            return Err(Problem::field(
+                Code::InvalidBody,
+                format!("/identifiers/{name}"),
+                message,
+            ));
         }
     }
     if layer == Layer::User {
-        identifiers.entry("userId".to_owned()).or_insert_with(|| caller.subject.clone());
+        identifiers
+            .entry("userId".to_owned())
+            .or_insert_with(|| caller.subject.clone());
     }
-    Ok(identifiers.into_iter().map(|(name, value)| (name, Value::String(value))).collect::<Map<_, _>>().into())
+    Ok(identifiers
+        .into_iter()
+        .map(|(name, value)| (name, Value::String(value)))
+        .collect::<Map<_, _>>()
+        .into())
 }
 
 /// The caller's id, or one that its idempotency key fixes, or a new one.
 fn choose_id(id: Option<Uuid>, caller: &Caller, headers: &HeaderMap) -> Result<Uuid, Problem> {
     const KEY: &str = "Idempotency-Key";
-    let Some(key) = headers.get(KEY) else { return Ok(id.unwrap_or_else(Uuid::now_v7)) };
+    let Some(key) = headers.get(KEY) else {
+        return Ok(id.unwrap_or_else(Uuid::now_v7));
+    };
     if id.is_some() {
-        return Err(Problem::field(Code::InvalidHeader, KEY, "send an id or an Idempotency-Key, not both"));
+        return Err(Problem::field(
+            Code::InvalidHeader,
+            KEY,
+            "send an id or an Idempotency-Key, not both",
+        ));
     }
     if key.is_empty() || key.len() > IDENTIFIER {
-        return Err(Problem::field(Code::InvalidHeader, KEY, format!("a key has 1 to {IDENTIFIER} bytes")));
+        return Err(Problem::field(
+            Code::InvalidHeader,
+            KEY,
+            format!("a key has 1 to {IDENTIFIER} bytes"),
+        ));
     }
     let mut hash = Sha256::new();
     hash.update(&caller.subject);
     hash.update([0]);
     hash.update(key.as_bytes());
     let digest: [u8; 32] = hash.finalize().into();
-    let (bytes, _) = digest.split_first_chunk::<16>().map_or(([0; 16], ()), |(first, _)| (*first, ()));
+    let (bytes, _) = digest
+        .split_first_chunk::<16>()
+        .map_or(([0; 16], ()), |(first, _)| (*first, ()));
     Ok(uuid::Builder::from_custom_bytes(bytes).into_uuid())
 }
 
 /// The memory as the row has it, without reading it again.
 fn assemble(caller: &Caller, item: &WriteItem, written: &Written, model: String) -> Memory {
     let strings = |value: &Value| {
-        value.as_object().into_iter().flatten().filter_map(|(k, v)| Some((k.clone(), v.as_str()?.to_owned()))).collect()
+        value
+            .as_object()
+            .into_iter()
+            .flatten()
+            .filter_map(|(k, v)| Some((k.clone(), v.as_str()?.to_owned())))
+            .collect()
     };
     let now = clock::now();
     Memory {

@@ -27,7 +27,9 @@ pub async fn delete(caller: Caller, Shared(state): Shared<State>, Path(id): Path
     let absent = || Problem::new(Code::MemoryNotFound, format!("the tenant has no memory {id}"));
     // Deleting must not register a tenant.
     if state.routes.get(caller.scope.tenant()).is_none() {
-        let stored = store::fetch(&state.pool, &caller.scope, id).await.map_err(|error| Problem::database(&error))?;
+        let stored = store::fetch(&state.pool, &caller.scope, id)
+            .await
+            .map_err(|error| Problem::database(&error))?;
         stored.ok_or_else(absent)?;
     }
     let (written, item) = change::write(&state, &caller.scope, WriteItem::bare(Kind::Delete, id)).await?;

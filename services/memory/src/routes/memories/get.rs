@@ -25,9 +25,14 @@ use crate::store;
     )
 )]
 pub async fn get(caller: Caller, Shared(state): Shared<State>, Path(id): Path<Uuid>) -> Result<Response, Problem> {
-    let stored = store::fetch(&state.pool, &caller.scope, id).await.map_err(|error| Problem::database(&error))?;
+    let stored = store::fetch(&state.pool, &caller.scope, id)
+        .await
+        .map_err(|error| Problem::database(&error))?;
     match stored {
-        None => Err(Problem::new(Code::MemoryNotFound, format!("the tenant has no memory {id}"))),
+        None => Err(Problem::new(
+            Code::MemoryNotFound,
+            format!("the tenant has no memory {id}"),
+        )),
         Some(stored) if stored.gone => Err(Problem::new(Code::MemoryDeleted, format!("memory {id} was deleted"))),
         Some(stored) => Ok(([(header::ETAG, stored.memory.etag())], Json(stored.memory)).into_response()),
     }

@@ -144,11 +144,21 @@ pub async fn search(
         identifiers: request.identifiers.clone(),
         tags: request.tags.clone(),
     };
-    let asked = Asked { state: &state, scope: &caller.scope, request: &request, predicates };
+    let asked = Asked {
+        state: &state,
+        scope: &caller.scope,
+        request: &request,
+        predicates,
+    };
     let (items, degraded) = asked.answer().await?;
     let searched_layers = if layers.is_empty() { LAYERS.to_vec() } else { layers };
     let took_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-    Ok(Reply(Response { items, searched_layers, took_ms, degraded }))
+    Ok(Reply(Response {
+        items,
+        searched_layers,
+        took_ms,
+        degraded,
+    }))
 }
 
 fn check(request: &Request) -> Result<Vec<Layer>, Problem> {
@@ -210,7 +220,9 @@ impl Asked<'_> {
         for _ in 0..2 {
             let candidates = self.candidates(&route).await?;
             let found = self.hydrate(&candidates).await?;
-            let Some(now) = found.route.clone() else { return Ok((Vec::new(), Vec::new())) };
+            let Some(now) = found.route.clone() else {
+                return Ok((Vec::new(), Vec::new()));
+            };
             self.state.routes.put(self.scope.tenant(), now.clone());
             match candidates {
                 Candidates::Hits(hits) if now == route => return Ok((self.rank(&hits, found), Vec::new())),
@@ -237,7 +249,9 @@ impl Asked<'_> {
             return Ok(Candidates::Hits(Vec::new()));
         }
         let vector = self.vector(&route.model).await?;
-        let Ok(shard) = self.state.applier.shard(&route.shard).await else { return Ok(Candidates::Away) };
+        let Ok(shard) = self.state.applier.shard(&route.shard).await else {
+            return Ok(Candidates::Away);
+        };
         let search = Search {
             tenant: self.scope.tenant(),
             floor: route.floor,
@@ -247,7 +261,9 @@ impl Asked<'_> {
             limit: u64::from(self.request.limit) + u64::try_from(SPARE).unwrap_or_default(),
             threshold: self.request.threshold,
         };
-        let Ok(store) = self.state.applier.stores().at(&shard.endpoint) else { return Ok(Candidates::Away) };
+        let Ok(store) = self.state.applier.stores().at(&shard.endpoint) else {
+            return Ok(Candidates::Away);
+        };
         match store.search(&shard.collection, search, PATIENCE).await {
             Ok(hits) => Ok(Candidates::Hits(hits)),
             Err(error) => {
@@ -262,11 +278,20 @@ impl Asked<'_> {
     }
 
     async fn vector(&self, model: &str) -> Result<Vec<f32>, Problem> {
-        let model = self.state.embedders.get(model).map_err(|error| embedding_problem(&error))?;
+        let model = self
+            .state
+            .embedders
+            .get(model)
+            .map_err(|error| embedding_problem(&error))?;
         match (&self.request.vector, &self.request.query) {
             (Some(vector), _) if vector.len() == model.dimension() => Ok(vector.clone()),
             (Some(vector), _) => {
-                let message = format!("{} has {} dimensions, not {}", model.name(), model.dimension(), vector.len());
+                let message = format!(
+                    "{} has {} dimensions, not {}",
+                    model.name(),
+                    model.dimension(),
+                    vector.len()
+                );
                 Err(Problem::field(Code::InvalidBody, "/vector", message))
             }
             (None, query) => model
@@ -294,20 +319,37 @@ impl Asked<'_> {
 
     /// Orders what both searches found; a hit that hydration did not return is not shown.
     fn rank(&self, hits: &[Hit], found: Found) -> Vec<Item> {
-        let mut by_point: HashMap<Uuid, Stored> =
-            found.by_point.into_iter().map(|stored| (stored.point_id, stored)).collect();
+        let mut by_point: HashMap<Uuid, Stored> = found
+            .by_point
+            .into_iter()
+            .map(|stored| (stored.point_id, stored))
+            .collect();
         let mut ranked: Vec<(Stored, Explanation)> = Vec::new();
         for hit in hits {
             if let Some(stored) = by_point.remove(&hit.point_id) {
                 let vector_rank = Some(ranked.len() + 1);
-                ranked.push((stored, Explanation { vector: Some(hit.score), vector_rank, keyword_rank: None }));
+                ranked.push((
+                    stored,
+                    Explanation {
+                        vector: Some(hit.score),
+                        vector_rank,
+                        keyword_rank: None,
+                    },
+                ));
             }
         }
         for (place, stored) in found.by_words.into_iter().enumerate() {
             let keyword_rank = Some(place + 1);
             match ranked.iter_mut().find(|(known, _)| known.point_id == stored.point_id) {
                 Some((_, explanation)) => explanation.keyword_rank = keyword_rank,
-                None => ranked.push((stored, Explanation { vector: None, vector_rank: None, keyword_rank })),
+                None => ranked.push((
+                    stored,
+                    Explanation {
+                        vector: None,
+                        vector_rank: None,
+                        keyword_rank,
+                    },
+                )),
             }
         }
         let semantic = self.request.mode == Mode::Semantic;
@@ -328,7 +370,8 @@ impl Asked<'_> {
 fn score(semantic: bool, explanation: &Explanation) -> f32 {
     // Ranks are at most 110: exact as f32.
     let part = |rank: Option<usize>| {
-        rank.and_then(|rank| u16::try_from(rank).ok()).map_or(0.0, |rank| 1.0 / (FUSION + f32::from(rank)))
+        rank.and_then(|rank| u16::try_from(rank).ok())
+            .map_or(0.0, |rank| 1.0 / (FUSION + f32::from(rank)))
     };
     match (semantic, explanation.vector) {
         (true, Some(similarity)) => similarity,

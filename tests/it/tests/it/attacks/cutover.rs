@@ -32,7 +32,10 @@ fn once(point: Point, act: impl Fn() -> futures::future::BoxFuture<'static, ()> 
 }
 
 /// Writes until told to stop; returns how many were acknowledged and the slowest one.
-fn write_on(ground: &Arc<Ground>, tenant: &Tenant) -> (Arc<AtomicBool>, tokio::task::JoinHandle<Result<(usize, Duration)>>) {
+fn write_on(
+    ground: &Arc<Ground>,
+    tenant: &Tenant,
+) -> (Arc<AtomicBool>, tokio::task::JoinHandle<Result<(usize, Duration)>>) {
     let stop = Arc::new(AtomicBool::new(false));
     let (ground, tenant, stopped) = (Arc::clone(ground), tenant.clone(), Arc::clone(&stop));
     let task = tokio::spawn(async move {
@@ -40,7 +43,8 @@ fn write_on(ground: &Arc<Ground>, tenant: &Tenant) -> (Arc<AtomicBool>, tokio::t
         while !stopped.load(Ordering::SeqCst) {
             let items = [create(Uuid::now_v7(), &format!("write {count}"))];
             let started = Instant::now();
-            aeterna_projection::truth::write(&ground.pool, &tenant.scope, crate::ground::MODEL, &items, PATIENCE).await?;
+            aeterna_projection::truth::write(&ground.pool, &tenant.scope, crate::ground::MODEL, &items, PATIENCE)
+                .await?;
             slowest = slowest.max(started.elapsed());
             count += 1;
         }
@@ -55,7 +59,9 @@ async fn attack_08_a_store_that_stalls_under_the_fence_costs_one_try_and_no_writ
     let tenant = ground.tenant("acme").await?;
     ground.fill(&tenant, 200).await?;
     let away = ground.dedicated(&tenant).await?;
-    let id = ground.begin(&tenant, &away, jiff::SignedDuration::from_hours(1)).await?;
+    let id = ground
+        .begin(&tenant, &away, jiff::SignedDuration::from_hours(1))
+        .await?;
     let faults = ground.faults().clone();
     let collection = away.collection.clone();
     let probe = once(Point::FenceClosed, move || {
@@ -63,13 +69,23 @@ async fn attack_08_a_store_that_stalls_under_the_fence_costs_one_try_and_no_writ
         faults.stall_next(Target::from(Op::Upsert).of(&collection), Duration::from_secs(2));
         Box::pin(async {})
     });
-    let context = Context { probe, ..ground.context.clone() };
+    let context = Context {
+        probe,
+        ..ground.context.clone()
+    };
     let (stop, writer) = write_on(&ground, &tenant);
     let moved = ground.drive_until(&context, &tenant, id, Step::Retain).await?;
     stop.store(true, Ordering::SeqCst);
     let (count, slowest) = writer.await??;
-    ensure!(moved.progress.cutover_tries >= 2, "the first try fitted: {:?}", moved.progress);
-    ensure!(count > 0 && slowest < LONGEST_WRITE, "a write of {count} took {slowest:?}");
+    ensure!(
+        moved.progress.cutover_tries >= 2,
+        "the first try fitted: {:?}",
+        moved.progress
+    );
+    ensure!(
+        count > 0 && slowest < LONGEST_WRITE,
+        "a write of {count} took {slowest:?}"
+    );
     ground.assert_exact(&tenant).await
 }
 
@@ -79,14 +95,21 @@ async fn attack_08_a_relocator_that_stops_under_the_fence_is_ended_by_the_server
     let tenant = ground.tenant("acme").await?;
     ground.fill(&tenant, 50).await?;
     let away = ground.dedicated(&tenant).await?;
-    let id = ground.begin(&tenant, &away, jiff::SignedDuration::from_hours(1)).await?;
+    let id = ground
+        .begin(&tenant, &away, jiff::SignedDuration::from_hours(1))
+        .await?;
     let (closed, seen) = tokio::sync::watch::channel(false);
     let probe = once(Point::DeltaApplied, move || {
         closed.send_replace(true);
         Box::pin(std::future::pending())
     });
-    let context = Context { probe, ..ground.context.clone() };
-    let claimed = moves::claim(&ground.pool, moves::LEASE).await?.context("the move is claimable")?;
+    let context = Context {
+        probe,
+        ..ground.context.clone()
+    };
+    let claimed = moves::claim(&ground.pool, moves::LEASE)
+        .await?
+        .context("the move is claimable")?;
     let stopped = tokio::spawn(async move { drive(&context, claimed).await });
     let mut seen = seen;
     tokio::time::timeout(PATIENCE, seen.wait_for(|closed| *closed)).await??;
@@ -94,8 +117,15 @@ async fn attack_08_a_relocator_that_stops_under_the_fence_is_ended_by_the_server
     // The fence is closed and nobody is at home.
     let started = Instant::now();
     ground.fill(&tenant, 1).await?;
-    ensure!(started.elapsed() < LONGEST_WRITE, "a write waited {:?}", started.elapsed());
-    ensure!(ground.fetch_move(&tenant, id).await?.progress.step == Step::Cutover, "nothing was switched");
+    ensure!(
+        started.elapsed() < LONGEST_WRITE,
+        "a write waited {:?}",
+        started.elapsed()
+    );
+    ensure!(
+        ground.fetch_move(&tenant, id).await?.progress.step == Step::Cutover,
+        "nothing was switched"
+    );
     stopped.abort();
     ground.expire_leases().await?;
     ground.drive_until(&ground.context, &tenant, id, Step::Retain).await?;
@@ -110,7 +140,9 @@ async fn attack_08_somebody_elses_old_transaction_hides_nothing_from_the_last_de
     let away = ground.dedicated(&tenant).await?;
     // Holds xmin back for the whole move: the xmin-bounded tail shows nothing that is written from here on.
     let mut foreign = ground.pool.begin().await?;
-    sqlx::query("select pg_current_xact_id()").execute(&mut *foreign).await?;
+    sqlx::query("select pg_current_xact_id()")
+        .execute(&mut *foreign)
+        .await?;
     ground.fill(&tenant, 300).await?;
     for gone in ids.iter().take(30) {
         ground.delete(&tenant, *gone).await?;
@@ -146,6 +178,9 @@ async fn a_move_under_writes_loses_none_and_brings_none_back() -> Result<()> {
     let live: i64 = sqlx::query_scalar("select count(*) from memory.memories where state = 'live'")
         .fetch_one(&ground.root)
         .await?;
-    ensure!(usize::try_from(live)? == 2_000 + created - deleted, "{live} live, {created} made, {deleted} deleted");
+    ensure!(
+        usize::try_from(live)? == 2_000 + created - deleted,
+        "{live} live, {created} made, {deleted} deleted"
+    );
     Ok(())
 }

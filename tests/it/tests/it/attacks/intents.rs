@@ -33,9 +33,15 @@ async fn attack_14_a_collection_with_another_identity_is_not_touched() -> Result
     let (mut shard, _) = ground.place(&tenant).await?;
     shard.identity = uuid::Uuid::new_v4();
     let refused = ground.qdrant().ensure_collection(&shard).await;
-    ensure!(matches!(refused, Err(aeterna_projection::store::Error::OtherIdentity { .. })), "{refused:?}");
+    ensure!(
+        matches!(refused, Err(aeterna_projection::store::Error::OtherIdentity { .. })),
+        "{refused:?}"
+    );
     let refused = ground.qdrant().drop_collection(&shard).await;
-    ensure!(matches!(refused, Err(aeterna_projection::store::Error::OtherIdentity { .. })), "{refused:?}");
+    ensure!(
+        matches!(refused, Err(aeterna_projection::store::Error::OtherIdentity { .. })),
+        "{refused:?}"
+    );
     ground.assert_exact(&tenant).await
 }
 
@@ -59,7 +65,10 @@ async fn attack_16_an_old_leader_that_wakes_up_can_write_no_intent() -> Result<(
     ensure!(matches!(cancelled, Err(Error::TermOver { .. })), "{cancelled:?}");
     let retired = shards::retire_if_unused(&ground.pool, ground.term, &away).await;
     ensure!(matches!(retired, Err(Error::TermOver { .. })), "{retired:?}");
-    ensure!(ground.fetch_move(&tenant, id).await?.progress.step == Step::Copy, "the move is untouched");
+    ensure!(
+        ground.fetch_move(&tenant, id).await?.progress.step == Step::Copy,
+        "the move is untouched"
+    );
     Ok(())
 }
 
@@ -68,11 +77,16 @@ async fn a_tenant_has_one_move_before_its_cutover() -> Result<()> {
     let ground = Ground::new().await?;
     let tenant = ground.tenant("acme").await?;
     let away = ground.dedicated(&tenant).await?;
-    let other = ground.shard(ShardKind::Shared, "shared-shard-2", "memories-shared-2", 10).await?;
+    let other = ground
+        .shard(ShardKind::Shared, "shared-shard-2", "memories-shared-2", 10)
+        .await?;
     ground.begin(&tenant, &away, jiff::SignedDuration::ZERO).await?;
     let second = ground.begin(&tenant, &other, jiff::SignedDuration::ZERO).await;
     let refused = second.expect_err("one at a time");
-    ensure!(matches!(refused.downcast_ref(), Some(Error::AlreadyMoving { .. })), "{refused:?}");
+    ensure!(
+        matches!(refused.downcast_ref(), Some(Error::AlreadyMoving { .. })),
+        "{refused:?}"
+    );
     Ok(())
 }
 
@@ -98,13 +112,24 @@ async fn a_cancelled_move_leaves_nothing_behind_and_the_tenant_where_it_was() ->
     let ground = Ground::new().await?;
     let tenant = ground.tenant("acme").await?;
     ground.fill(&tenant, 30).await?;
-    let away = ground.shard(ShardKind::Shared, "shared-shard-2", "memories-shared-2", 10).await?;
+    let away = ground
+        .shard(ShardKind::Shared, "shared-shard-2", "memories-shared-2", 10)
+        .await?;
     let id = ground.begin(&tenant, &away, jiff::SignedDuration::ZERO).await?;
     ground.crash_at(Point::Begin(Step::CatchUp)).await?;
-    ensure!(moves::cancel(&ground.pool, ground.term, id).await?, "it was before its cutover");
-    ensure!(!moves::cancel(&ground.pool, ground.term, id).await?, "a second cancel changes nothing");
+    ensure!(
+        moves::cancel(&ground.pool, ground.term, id).await?,
+        "it was before its cutover"
+    );
+    ensure!(
+        !moves::cancel(&ground.pool, ground.term, id).await?,
+        "a second cancel changes nothing"
+    );
     ground.run_cleanups().await?;
-    let left = ground.qdrant().count(&away.collection, tenant.scope.tenant(), aeterna_tenancy::Generation(0)).await?;
+    let left = ground
+        .qdrant()
+        .count(&away.collection, tenant.scope.tenant(), aeterna_tenancy::Generation(0))
+        .await?;
     ensure!(left == 0, "{left} points are left in the target");
     ground.assert_exact(&tenant).await?;
     // And the next intent finds the way free.

@@ -27,7 +27,9 @@ async fn attack_01_a_clean_up_that_lands_after_the_tenant_came_back_deletes_noth
     // There, and at once into the clean-up of the first home.
     let there = ground.begin(&tenant, &away, jiff::SignedDuration::ZERO).await?;
     ground.drive_until(&ground.context, &tenant, there, Step::Clean).await?;
-    sqlx::query("update routing.cleanups set not_before = now()").execute(&ground.root).await?;
+    sqlx::query("update routing.cleanups set not_before = now()")
+        .execute(&ground.root)
+        .await?;
     let due = cleanups::fetch_due(&ground.pool).await?;
     let cleanup = due.into_iter().next().context("the source is in the ledger")?;
     let mut held = ground.faults().hold_next(Target::from(Op::Delete).of(&home.collection));
@@ -51,16 +53,36 @@ async fn attack_03_a_batch_of_old_and_new_versions_overwrites_only_older_points(
     let (shard, generation) = ground.place(&tenant).await?;
     let items = [create(Uuid::now_v7(), "x"), create(Uuid::now_v7(), "y")];
     let written = truth::write(&ground.pool, &tenant.scope, crate::ground::MODEL, &items, PATIENCE).await?;
-    let mut rows = items.iter().zip(&written).filter_map(|(item, done)| pending(item, done));
+    let mut rows = items
+        .iter()
+        .zip(&written)
+        .filter_map(|(item, done)| pending(item, done));
     let (mut x, mut y) = (rows.next().context("x")?.row, rows.next().context("y")?.row);
-    let stamp = Stamp { tenant: tenant.scope.tenant(), generation };
+    let stamp = Stamp {
+        tenant: tenant.scope.tenant(),
+        generation,
+    };
     x.version = 5;
-    ground.qdrant().upsert(&shard.collection, stamp, &[x.clone()], PATIENCE).await?;
+    ground
+        .qdrant()
+        .upsert(&shard.collection, stamp, &[x.clone()], PATIENCE)
+        .await?;
     x.version = 1;
     y.version = 9;
-    ground.qdrant().upsert(&shard.collection, stamp, &[x.clone(), y.clone()], PATIENCE).await?;
-    let found = ground.qdrant().fetch(&shard.collection, &[x.point_id, y.point_id], PATIENCE).await?;
-    let version = |id| found.iter().find(|point| point.point_id == id).map(|point| point.version);
+    ground
+        .qdrant()
+        .upsert(&shard.collection, stamp, &[x.clone(), y.clone()], PATIENCE)
+        .await?;
+    let found = ground
+        .qdrant()
+        .fetch(&shard.collection, &[x.point_id, y.point_id], PATIENCE)
+        .await?;
+    let version = |id| {
+        found
+            .iter()
+            .find(|point| point.point_id == id)
+            .map(|point| point.version)
+    };
     ensure!(version(x.point_id) == Some(5), "v1 overwrote v5");
     ensure!(version(y.point_id) == Some(9), "y was not taken");
     Ok(())
@@ -72,13 +94,37 @@ async fn attack_03_two_versions_of_one_point_in_a_batch_leave_the_newer() -> Res
     let tenant = ground.tenant("acme").await?;
     let (shard, generation) = ground.place(&tenant).await?;
     let item = create(Uuid::now_v7(), "x");
-    let written = truth::write(&ground.pool, &tenant.scope, crate::ground::MODEL, &[item.clone()], PATIENCE).await?;
-    let old = pending(&item, written.first().context("written")?).context("created")?.row;
-    let new = truth::Row { version: old.version + 1, ..old.clone() };
-    let stamp = Stamp { tenant: tenant.scope.tenant(), generation };
-    ground.qdrant().upsert(&shard.collection, stamp, &[new.clone(), old], PATIENCE).await?;
-    let found = ground.qdrant().fetch(&shard.collection, &[new.point_id], PATIENCE).await?;
-    ensure!(found.first().map(|point| point.version) == Some(new.version), "the older one won: {found:?}");
+    let written = truth::write(
+        &ground.pool,
+        &tenant.scope,
+        crate::ground::MODEL,
+        &[item.clone()],
+        PATIENCE,
+    )
+    .await?;
+    let old = pending(&item, written.first().context("written")?)
+        .context("created")?
+        .row;
+    let new = truth::Row {
+        version: old.version + 1,
+        ..old.clone()
+    };
+    let stamp = Stamp {
+        tenant: tenant.scope.tenant(),
+        generation,
+    };
+    ground
+        .qdrant()
+        .upsert(&shard.collection, stamp, &[new.clone(), old], PATIENCE)
+        .await?;
+    let found = ground
+        .qdrant()
+        .fetch(&shard.collection, &[new.point_id], PATIENCE)
+        .await?;
+    ensure!(
+        found.first().map(|point| point.version) == Some(new.version),
+        "the older one won: {found:?}"
+    );
     Ok(())
 }
 
@@ -87,7 +133,9 @@ async fn attack_05_an_upsert_that_lands_after_the_delete_does_not_bring_the_memo
     let ground = Ground::new().await?;
     let tenant = ground.tenant("acme").await?;
     let (shard, _) = ground.place(&tenant).await?;
-    let held = ground.faults().hold_next(Target::from(Op::Upsert).of(&shard.collection));
+    let held = ground
+        .faults()
+        .hold_next(Target::from(Op::Upsert).of(&shard.collection));
     let items = vec![create(Uuid::now_v7(), "soon deleted")];
     let written = truth::write(&ground.pool, &tenant.scope, crate::ground::MODEL, &items, PATIENCE).await?;
     let applied = ground.apply(&tenant, &items, &written, Duration::from_millis(50)).await;
@@ -98,7 +146,10 @@ async fn attack_05_an_upsert_that_lands_after_the_delete_does_not_bring_the_memo
     ground.delete(&tenant, written.first().context("written")?.id).await?;
     held.release();
     tokio::time::timeout(PATIENCE, ground.faults().until_quiet()).await?;
-    ensure!(ground.search(&tenant, "soon deleted").await?.is_empty(), "a deleted memory came back");
+    ensure!(
+        ground.search(&tenant, "soon deleted").await?.is_empty(),
+        "a deleted memory came back"
+    );
     ground.assert_exact(&tenant).await
 }
 
@@ -108,11 +159,15 @@ async fn attack_05_a_zombie_movers_page_that_lands_after_the_flip_changes_nothin
     let tenant = ground.tenant("acme").await?;
     let ids = ground.fill(&tenant, 40).await?;
     let away = ground.dedicated(&tenant).await?;
-    let id = ground.begin(&tenant, &away, jiff::SignedDuration::from_hours(1)).await?;
+    let id = ground
+        .begin(&tenant, &away, jiff::SignedDuration::from_hours(1))
+        .await?;
 
     // The first mover's page hangs in the store; the mover is gone.
     let mut held = ground.faults().hold_next(Target::from(Op::Upsert).of(&away.collection));
-    let claimed = moves::claim(&ground.pool, moves::LEASE).await?.context("the move is claimable")?;
+    let claimed = moves::claim(&ground.pool, moves::LEASE)
+        .await?
+        .context("the move is claimable")?;
     let context = ground.context.clone();
     let zombie = tokio::spawn(async move { drive(&context, claimed).await });
     tokio::time::timeout(PATIENCE, held.until_waiting(1)).await?;
@@ -139,7 +194,9 @@ async fn a_worker_whose_claim_was_taken_over_cannot_walk_on() -> Result<()> {
     let tenant = ground.tenant("acme").await?;
     ground.fill(&tenant, 10).await?;
     let away = ground.dedicated(&tenant).await?;
-    let id = ground.begin(&tenant, &away, jiff::SignedDuration::from_hours(1)).await?;
+    let id = ground
+        .begin(&tenant, &away, jiff::SignedDuration::from_hours(1))
+        .await?;
     let (stop, stopped) = tokio::sync::watch::channel(false);
     let probe = Probe::new(move |point| {
         let mut stopped = stopped.clone();
@@ -149,15 +206,26 @@ async fn a_worker_whose_claim_was_taken_over_cannot_walk_on() -> Result<()> {
             }
         })
     });
-    let context = aeterna_relocator::drive::Context { probe, ..ground.context.clone() };
-    let claimed = moves::claim(&ground.pool, moves::LEASE).await?.context("the move is claimable")?;
+    let context = aeterna_relocator::drive::Context {
+        probe,
+        ..ground.context.clone()
+    };
+    let claimed = moves::claim(&ground.pool, moves::LEASE)
+        .await?
+        .context("the move is claimable")?;
     let first = tokio::spawn(async move { drive(&context, claimed).await });
     ground.wait_for_step(&tenant, id, Step::CatchUp).await?;
     ground.expire_leases().await?;
     ground.drive_until(&ground.context, &tenant, id, Step::Retain).await?;
     stop.send(true)?;
-    ensure!(first.await? == aeterna_relocator::drive::Ended::Fenced, "the stopped worker went on");
-    ensure!(ground.fetch_move(&tenant, id).await?.progress.step == Step::Retain, "the step was changed");
+    ensure!(
+        first.await? == aeterna_relocator::drive::Ended::Fenced,
+        "the stopped worker went on"
+    );
+    ensure!(
+        ground.fetch_move(&tenant, id).await?.progress.step == Step::Retain,
+        "the step was changed"
+    );
     ground.assert_exact(&tenant).await
 }
 
@@ -169,11 +237,20 @@ async fn a_bulk_delete_leaves_other_tenants_and_newer_generations_alone() -> Res
     ground.fill(&globex, 5).await?;
     let (shard, generation) = ground.place(&acme).await?;
     let below = Generation(generation.0 - 1);
-    ground.qdrant().delete_range(&shard.collection, acme.scope.tenant(), Generation(0)..=below).await?;
+    ground
+        .qdrant()
+        .delete_range(&shard.collection, acme.scope.tenant(), Generation(0)..=below)
+        .await?;
     ground.assert_exact(&acme).await?;
-    ground.qdrant().delete_range(&shard.collection, acme.scope.tenant(), Generation(0)..=generation).await?;
+    ground
+        .qdrant()
+        .delete_range(&shard.collection, acme.scope.tenant(), Generation(0)..=generation)
+        .await?;
     ground.assert_exact(&globex).await?;
-    let left = ground.qdrant().count(&shard.collection, acme.scope.tenant(), Generation(0)).await?;
+    let left = ground
+        .qdrant()
+        .count(&shard.collection, acme.scope.tenant(), Generation(0))
+        .await?;
     ensure!(left == 0, "{left} points are left");
     Ok(())
 }
@@ -189,8 +266,13 @@ async fn attack_11_a_poisoned_point_holds_nobody_else_in_its_batch() -> Result<(
     let written = truth::write(&ground.pool, &tenant.scope, crate::ground::MODEL, &items, PATIENCE).await?;
     let applied = ground.apply(&tenant, &items, &written, PATIENCE).await;
     ensure!(applied == Applied::Pending, "the poisoned one cannot be indexed");
-    ensure!(ground.search(&tenant, "good 3").await?.len() == 9, "the others are searchable");
-    let left: i64 = sqlx::query_scalar("select count(*) from memory.outbox").fetch_one(&ground.root).await?;
+    ensure!(
+        ground.search(&tenant, "good 3").await?.len() == 9,
+        "the others are searchable"
+    );
+    let left: i64 = sqlx::query_scalar("select count(*) from memory.outbox")
+        .fetch_one(&ground.root)
+        .await?;
     ensure!(left == 1, "only the poisoned one is left in the outbox, not {left}");
     // Deleting it frees the outbox: a marker has no vector.
     let id = written.get(4).context("the poisoned one")?.id;

@@ -20,7 +20,10 @@ async fn attack_10_an_id_that_is_purged_and_made_again_is_found_and_its_orphan_i
     let id = Uuid::now_v7();
     ground.write(&tenant, vec![create(id, "the first life")]).await?;
     // Somebody purges the row by hand and leaves its point.
-    sqlx::query("delete from memory.memories where id = $1").bind(id).execute(&ground.root).await?;
+    sqlx::query("delete from memory.memories where id = $1")
+        .bind(id)
+        .execute(&ground.root)
+        .await?;
     ground.write(&tenant, vec![create(id, "the second life")]).await?;
     let found = verifier::verify(&ground.context, "acme").await?;
     ensure!((found.orphaned, found.repaired) == (1, 1), "{found:?}");
@@ -37,10 +40,15 @@ async fn attack_19_what_is_deleted_during_copy_and_expires_during_verify_is_not_
     let tenant = ground.tenant("acme").await?;
     let ids = ground.fill(&tenant, 1_500).await?;
     let soon = jiff::Timestamp::UNIX_EPOCH;
-    let expiring = WriteItem { expires_at: Some(soon), ..create(Uuid::now_v7(), "expires") };
+    let expiring = WriteItem {
+        expires_at: Some(soon),
+        ..create(Uuid::now_v7(), "expires")
+    };
     ground.write(&tenant, vec![expiring.clone()]).await?;
     let away = ground.dedicated(&tenant).await?;
-    let id = ground.begin(&tenant, &away, jiff::SignedDuration::from_hours(1)).await?;
+    let id = ground
+        .begin(&tenant, &away, jiff::SignedDuration::from_hours(1))
+        .await?;
     let probe = {
         let (ground, tenant) = (std::sync::Arc::clone(&ground), tenant.clone());
         Probe::new(move |point| {
@@ -54,14 +62,20 @@ async fn attack_19_what_is_deleted_during_copy_and_expires_during_verify_is_not_
                     }
                     Point::Begin(Step::Verify) => {
                         let item = WriteItem::bare(Kind::Expire, expiring);
-                        ground.write(&tenant, vec![item]).await.expect("an expiry during Verify");
+                        ground
+                            .write(&tenant, vec![item])
+                            .await
+                            .expect("an expiry during Verify");
                     }
                     _ => {}
                 }
             })
         })
     };
-    let context = Context { probe, ..ground.context.clone() };
+    let context = Context {
+        probe,
+        ..ground.context.clone()
+    };
     ground.drive_until(&context, &tenant, id, Step::Retain).await?;
     ensure!(!ground.search(&tenant, "expires").await?.is_empty(), "others are found");
     ground.assert_exact(&tenant).await?;
@@ -76,7 +90,9 @@ async fn attack_19_what_is_deleted_during_copy_and_expires_during_verify_is_not_
 async fn attack_22_a_database_whose_default_is_repeatable_read_takes_no_write_from_an_old_snapshot() -> Result<()> {
     let ground = Ground::new().await?;
     let tenant = ground.tenant("acme").await?;
-    let name: String = sqlx::query_scalar("select current_database()").fetch_one(&ground.root).await?;
+    let name: String = sqlx::query_scalar("select current_database()")
+        .fetch_one(&ground.root)
+        .await?;
     let alter = format!("alter database \"{name}\" set default_transaction_isolation = 'repeatable read'");
     sqlx::query(sqlx::AssertSqlSafe(alter)).execute(&ground.root).await?;
 
@@ -90,7 +106,10 @@ async fn attack_22_a_database_whose_default_is_repeatable_read_takes_no_write_fr
         .execute(&mut raw)
         .await
         .expect_err("an old snapshot could hold the route of before a flip");
-    let code = refused.as_database_error().and_then(sqlx::error::DatabaseError::code).context("an SQLSTATE")?;
+    let code = refused
+        .as_database_error()
+        .and_then(sqlx::error::DatabaseError::code)
+        .context("an SQLSTATE")?;
     ensure!(code == "AE004", "{refused}");
     Ok(())
 }
@@ -128,10 +147,16 @@ async fn a_point_that_was_damaged_in_the_store_is_found_and_repaired() -> Result
     .execute(&ground.root)
     .await?;
     let found = verifier::verify(&ground.context, "acme").await?;
-    ensure!((found.compared, found.missing, found.stale, found.repaired) == (700, 1, 1, 2), "{found:?}");
+    ensure!(
+        (found.compared, found.missing, found.stale, found.repaired) == (700, 1, 1, 2),
+        "{found:?}"
+    );
     ground.assert_exact(&tenant).await?;
     let points = ground.qdrant().fetch(&shard.collection, &[lost], PATIENCE).await?;
-    ensure!(points.first().map(|point| point.generation) == Some(generation.0), "stamped as the route says");
+    ensure!(
+        points.first().map(|point| point.generation) == Some(generation.0),
+        "stamped as the route says"
+    );
     Ok(())
 }
 
@@ -140,12 +165,31 @@ async fn a_writer_that_meets_a_closed_fence_is_told_to_come_back() -> Result<()>
     let ground = Ground::new().await?;
     let tenant = ground.tenant("acme").await?;
     let mut fence = ground.pool.begin().await?;
-    sqlx::query("select pg_advisory_xact_lock(hashtextextended('acme', 0))").execute(&mut *fence).await?;
-    let refused = truth::write(&ground.pool, &tenant.scope, MODEL, &[create(Uuid::now_v7(), "x")], Duration::ZERO).await;
+    sqlx::query("select pg_advisory_xact_lock(hashtextextended('acme', 0))")
+        .execute(&mut *fence)
+        .await?;
+    let refused = truth::write(
+        &ground.pool,
+        &tenant.scope,
+        MODEL,
+        &[create(Uuid::now_v7(), "x")],
+        Duration::ZERO,
+    )
+    .await;
     ensure!(matches!(refused, Err(truth::Error::Fenced { .. })), "{refused:?}");
     fence.rollback().await?;
-    let other = truth::write(&ground.pool, &tenant.scope, "other-model", &[create(Uuid::now_v7(), "x")], Duration::ZERO).await;
-    ensure!(matches!(&other, Err(truth::Error::ModelDiffers { wanted }) if wanted == MODEL), "{other:?}");
+    let other = truth::write(
+        &ground.pool,
+        &tenant.scope,
+        "other-model",
+        &[create(Uuid::now_v7(), "x")],
+        Duration::ZERO,
+    )
+    .await;
+    ensure!(
+        matches!(&other, Err(truth::Error::ModelDiffers { wanted }) if wanted == MODEL),
+        "{other:?}"
+    );
     Ok(())
 }
 
@@ -160,7 +204,9 @@ async fn a_tenants_scope_shows_no_row_of_another() -> Result<()> {
         let seen: i64 = sqlx::query_scalar(count).fetch_one(&mut *tx).await?;
         ensure!(seen == 0, "{seen} foreign rows of {table}");
     }
-    let routes: Vec<String> = sqlx::query_scalar("select tenant_id from routing.tenants").fetch_all(&mut *tx).await?;
+    let routes: Vec<String> = sqlx::query_scalar("select tenant_id from routing.tenants")
+        .fetch_all(&mut *tx)
+        .await?;
     ensure!(routes == ["globex"], "{routes:?}");
     Ok(())
 }
