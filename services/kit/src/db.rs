@@ -173,6 +173,7 @@ pub async fn timed<T, E>(query_type: &'static str, query: impl Future<Output = R
 
 /// Tells whether an error means that the database is away or overloaded: the same request may succeed soon.
 #[must_use]
+#[expect(clippy::wildcard_enum_match_arm, reason = "a foreign enum that grows")]
 pub fn is_unavailable(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::Protocol(_) => true,

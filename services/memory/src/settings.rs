@@ -87,7 +87,7 @@ impl MemorySettings {
         let mut models = BTreeMap::new();
         for entry in entries {
             let model = match (entry.local, entry.open_ai_compatible) {
-                (Some(LocalEntry {}), None) => Model::Local(Local::load(&self.embedding_weights_dir)?),
+                (Some(LocalEntry {}), None) => Model::Local(Box::new(Local::load(&self.embedding_weights_dir)?)),
                 (
                     None,
                     Some(RemoteEntry {

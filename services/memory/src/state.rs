@@ -86,18 +86,18 @@ pub fn not_declared(scope: &TenantScope) -> Problem {
 /// The problem of a text that could not be embedded.
 #[must_use]
 pub fn embedding_problem(error: &embedding::Error) -> Problem {
-    match error {
-        embedding::Error::Empty => Problem::field(
+    if matches!(error, embedding::Error::Empty) {
+        return Problem::field(
             Code::InvalidContent,
             "/content",
             "the text has no word that can be embedded",
-        ),
-        other => Problem::hiding(
-            Code::EmbeddingFailed,
-            "the embedding model did not do its part; try again soon",
-            other,
-        ),
+        );
     }
+    Problem::hiding(
+        Code::EmbeddingFailed,
+        "the embedding model did not do its part; try again soon",
+        error,
+    )
 }
 
 /// Routes as they were last seen.

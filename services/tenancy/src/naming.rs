@@ -35,11 +35,9 @@ pub fn slug(tenant: &TenantId) -> String {
         })
         .take(LONGEST_PLAIN - 11)
         .collect();
-    let hash: String = Sha256::digest(id.as_bytes())
-        .iter()
-        .take(5)
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    // Five bytes: a trillion, for the tenants of one cluster.
+    let [first, second, third, fourth, fifth, ..] = Sha256::digest(id.as_bytes()).0;
+    let hash = format!("{first:02x}{second:02x}{third:02x}{fourth:02x}{fifth:02x}");
     format!("t-{}-{hash}", plain.trim_matches('-')).replace("--", "-")
 }
 

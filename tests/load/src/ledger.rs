@@ -113,7 +113,9 @@ mod tests {
     fn an_acknowledged_memory_that_is_missing_is_lost_and_a_deleted_one_that_is_there_came_back() {
         let mut ledger = Ledger::default();
         let ids: Vec<Uuid> = (0..4).map(Uuid::from_u128).collect();
-        ids.iter().for_each(|id| ledger.created(*id));
+        for id in &ids {
+            ledger.created(*id);
+        }
         ledger.deleting(ids[1]);
         ledger.deleted(ids[1]);
         ledger.deleting(ids[2]);

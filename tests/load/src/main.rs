@@ -94,11 +94,11 @@ async fn main() -> Result<()> {
         Command::Search { query, limit } => {
             let (answer, took) = client.search(&query, limit).await?;
             println!("    \"{query}\" ({:.0} ms)", took.as_secs_f64() * 1_000.0);
-            for item in answer["items"].as_array().into_iter().flatten() {
+            for item in answer.pointer("/items").and_then(Value::as_array).into_iter().flatten() {
                 println!(
                     "      {:.3}  {}",
-                    item["score"].as_f64().unwrap_or_default(),
-                    first_words(&item["memory"])
+                    item.pointer("/score").and_then(Value::as_f64).unwrap_or_default(),
+                    first_words(item)
                 );
             }
             Ok(())

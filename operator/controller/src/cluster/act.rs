@@ -180,12 +180,12 @@ async fn claim(context: &Context, cluster: &AeternaCluster, namespace: &str, poo
         .uid()
         .and_then(|uid| Uuid::parse_str(&uid).ok())
         .unwrap_or_default();
-    let because = |error: aeterna_tenancy::Error| match &error {
-        aeterna_tenancy::Error::DatabaseOwnedByAnother { .. } => Because::new(
-            Reason::DatabaseOwnedByAnother,
-            format!("{error}; give this cluster a database of its own"),
-        ),
-        _ => Because::new(Reason::DatabaseUnreachable, error.to_string()),
+    let because = |error: aeterna_tenancy::Error| {
+        if matches!(error, aeterna_tenancy::Error::DatabaseOwnedByAnother { .. }) {
+            let message = format!("{error}; give this cluster a database of its own");
+            return Because::new(Reason::DatabaseOwnedByAnother, message);
+        }
+        Because::new(Reason::DatabaseUnreachable, error.to_string())
     };
     ownership::claim_database(pool, uid, namespace).await.map_err(because)?;
     match context.registry.get(namespace) {
@@ -280,9 +280,11 @@ pub(crate) async fn prepare_shard(
 }
 
 fn row_trouble(error: &aeterna_tenancy::Error) -> Because {
-    let reason = match error {
-        aeterna_tenancy::Error::CollectionNameUsed { .. } => Reason::CollectionNotOurs,
-        _ => Reason::DatabaseUnreachable,
+    let ours = !matches!(error, aeterna_tenancy::Error::CollectionNameUsed { .. });
+    let reason = if ours {
+        Reason::DatabaseUnreachable
+    } else {
+        Reason::CollectionNotOurs
     };
     Because::new(reason, error.to_string())
 }

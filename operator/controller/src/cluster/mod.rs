@@ -97,6 +97,7 @@ pub async fn reconcile(cluster: Arc<AeternaCluster>, context: Arc<Context>) -> R
 }
 
 /// What becomes of a pass that failed.
+#[expect(clippy::needless_pass_by_value, reason = "the controller hands them over so")]
 #[must_use]
 pub fn retry(cluster: Arc<AeternaCluster>, error: &Error, context: Arc<Context>) -> Action {
     let wait = context.backoff.fail(&cluster.namespace().unwrap_or_default());

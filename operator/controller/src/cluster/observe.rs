@@ -91,17 +91,19 @@ fn waiting_reason(pod: &Pod) -> Option<Because> {
     statuses.iter().find_map(|container| {
         let waiting = container.state.as_ref()?.waiting.as_ref()?;
         let why = waiting.reason.as_deref()?;
-        let reason = match why {
-            "ImagePullBackOff" | "ErrImagePull" | "InvalidImageName" | "ErrImageNeverPull" => Reason::ImagePullFailed,
-            "CrashLoopBackOff" => Reason::CrashLooping,
-            _ => return None,
-        };
-        let message = match reason {
-            Reason::ImagePullFailed => format!("pod {}: image {} cannot be pulled", pod.name_any(), container.image),
-            _ => format!(
-                "pod {} ends again and again; see kubectl logs --previous",
-                pod.name_any()
+        let (reason, message) = match why {
+            "ImagePullBackOff" | "ErrImagePull" | "InvalidImageName" | "ErrImageNeverPull" => (
+                Reason::ImagePullFailed,
+                format!("pod {}: image {} cannot be pulled", pod.name_any(), container.image),
             ),
+            "CrashLoopBackOff" => (
+                Reason::CrashLooping,
+                format!(
+                    "pod {} ends again and again; see kubectl logs --previous",
+                    pod.name_any()
+                ),
+            ),
+            _ => return None,
         };
         Some(Because::new(reason, message))
     })

@@ -70,17 +70,22 @@ pub(super) async fn ensure_registered(
 
 /// Sorts what the user can do about from what only time can.
 fn refusal(error: TenancyError) -> Result<Because, Error> {
-    let reason = match &error {
-        TenancyError::TenantOwnedByAnother { .. } => Reason::TenantIdConflict,
-        TenancyError::UnknownShard { .. } | TenancyError::ShardNotReady { .. } => Reason::ShardUnknown,
-        TenancyError::ShardFull { .. } => Reason::ShardFull,
-        TenancyError::CollectionNameUsed { .. } => Reason::CollectionNotOurs,
-        _ => return Err(error.into()),
-    };
-    let hint = match reason {
-        Reason::TenantIdConflict => "; the first TenantShard keeps it, delete one of the two",
-        Reason::ShardFull => "; raise its capacity, or choose another shard",
-        _ => "",
+    let (reason, hint) = match &error {
+        TenancyError::TenantOwnedByAnother { .. } => (
+            Reason::TenantIdConflict,
+            "; the first TenantShard keeps it, delete one of the two",
+        ),
+        TenancyError::UnknownShard { .. } | TenancyError::ShardNotReady { .. } => (Reason::ShardUnknown, ""),
+        TenancyError::ShardFull { .. } => (Reason::ShardFull, "; raise its capacity, or choose another shard"),
+        TenancyError::CollectionNameUsed { .. } => (Reason::CollectionNotOurs, ""),
+        TenancyError::Database { .. }
+        | TenancyError::Transaction { .. }
+        | TenancyError::TermOver { .. }
+        | TenancyError::Fenced { .. }
+        | TenancyError::DatabaseOwnedByAnother { .. }
+        | TenancyError::UnknownTenant { .. }
+        | TenancyError::AlreadyMoving { .. }
+        | TenancyError::UnknownValue { .. } => return Err(error.into()),
     };
     Ok(Because::new(reason, format!("{error}{hint}")))
 }
@@ -162,9 +167,8 @@ pub(super) async fn begin_move(
         retention: jiff::SignedDuration::from_secs(retention),
     };
     match moves::record(&handle.pool, handle.term, &new).await {
-        Ok(_) => Ok(None),
-        // Somebody was faster: the next look follows it.
-        Err(TenancyError::AlreadyMoving { .. }) => Ok(None),
+        // Recorded; or somebody was faster, and the next look follows that move.
+        Ok(_) | Err(TenancyError::AlreadyMoving { .. }) => Ok(None),
         Err(error) => refusal(error).map(Some),
     }
 }

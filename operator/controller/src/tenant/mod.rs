@@ -136,6 +136,7 @@ async fn advance(object: &TenantShard, handle: &Handle) -> Result<(Report, Durat
 }
 
 /// What becomes of a pass that failed.
+#[expect(clippy::needless_pass_by_value, reason = "the controller hands them over so")]
 #[must_use]
 pub fn retry(object: Arc<TenantShard>, error: &Error, context: Arc<Context>) -> Action {
     let wait = context.backoff.fail(&report::key(&object));

@@ -95,6 +95,7 @@ impl Verifier {
     pub(super) fn verify(&self, token: &str) -> Result<Claims, Problem> {
         let raw = decode::<Raw>(token, &self.key, &self.validation)
             .map_err(|error| {
+                #[expect(clippy::wildcard_enum_match_arm, reason = "a foreign enum that grows")]
                 let detail = match error.kind() {
                     jsonwebtoken::errors::ErrorKind::ExpiredSignature => "the token has expired",
                     jsonwebtoken::errors::ErrorKind::InvalidAudience => "the token is for somebody else",

@@ -24,7 +24,9 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
                 BytesRejection::FailedToBufferBody(FailedToBufferBody::LengthLimitError(_)) => {
                     Problem::new(Code::PayloadTooLarge, "the body is larger than this endpoint takes")
                 }
-                _ => Problem::new(Code::MalformedJson, "the body could not be read to its end"),
+                BytesRejection::FailedToBufferBody(_) | _ => {
+                    Problem::new(Code::MalformedJson, "the body could not be read to its end")
+                }
             })?;
         parse(&body).map(Self)
     }

@@ -52,11 +52,14 @@ struct Finding {
     error: Option<String>,
 }
 
+/// What the checks found, and when.
+type Answer = (Instant, Vec<Finding>);
+
 /// The checks of a service, and whether it is on its way out.
 #[derive(Clone, Default)]
 pub struct Readiness {
     checks: Arc<Vec<Check>>,
-    last: Arc<Mutex<Option<(Instant, Vec<Finding>)>>>,
+    last: Arc<Mutex<Option<Answer>>>,
     draining: Arc<AtomicBool>,
 }
 

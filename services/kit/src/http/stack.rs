@@ -87,6 +87,7 @@ async fn refuse(error: BoxError) -> Problem {
 }
 
 /// A handler that panicked.
+#[expect(clippy::needless_pass_by_value, reason = "the layer hands it over so")]
 fn survive(panic: Box<dyn Any + Send>) -> Response {
     let cause = panic
         .downcast_ref::<String>()

@@ -53,7 +53,7 @@ impl Cached {
     /// # Errors
     /// Those of the model.
     pub async fn embed(&self, scope: &TenantScope, text: &str) -> Result<Vector, Error> {
-        let digest: [u8; 32] = self.digest(scope, text);
+        let digest = digest(scope, text);
         if let Some(known) = self.memory.get(&digest).await {
             metrics::counter!("cache_hits_total", "cache" => "memory").increment(1);
             return Ok(known);
@@ -78,15 +78,6 @@ impl Cached {
         Ok(vector)
     }
 
-    /// The tenant is part of it: how long an answer takes tells nobody what another tenant has written.
-    fn digest(&self, scope: &TenantScope, text: &str) -> [u8; 32] {
-        let mut hash = Sha256::new();
-        hash.update(scope.tenant().as_str());
-        hash.update([0]);
-        hash.update(text);
-        hash.finalize().into()
-    }
-
     fn key(&self, scope: &TenantScope, digest: &[u8; 32]) -> String {
         format!(
             "{}:embedding:{}:{}",
@@ -101,4 +92,13 @@ impl Cached {
         let vector: Vector = floats.iter().map(|four| f32::from_le_bytes(*four)).collect();
         (rest.is_empty() && vector.len() == self.dimension()).then_some(vector)
     }
+}
+
+/// The tenant is part of it: how long an answer takes tells nobody what another tenant has written.
+fn digest(scope: &TenantScope, text: &str) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    hash.update(scope.tenant().as_str());
+    hash.update([0]);
+    hash.update(text);
+    hash.finalize().into()
 }

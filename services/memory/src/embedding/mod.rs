@@ -77,7 +77,7 @@ pub enum Error {
 #[derive(Debug)]
 pub enum Model {
     /// Static vectors of words, in this process.
-    Local(Local),
+    Local(Box<Local>),
     /// An endpoint that speaks OpenAI's API.
     OpenAi(OpenAi),
 }

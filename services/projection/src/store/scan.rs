@@ -121,6 +121,7 @@ pub(super) fn parse_id(id: Option<PointId>) -> Option<Uuid> {
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "maps over owned points")]
 fn read(point: RetrievedPoint) -> Option<Found> {
     let point_id = parse_id(point.id.clone())?;
     let vector = point

@@ -90,7 +90,7 @@ pub async fn save(pool: &PgPool, claim: Claim, expected: Step, progress: &Progre
     .bind(step.as_str())
     .bind(cursor)
     .bind(watermark.map(|xid| xid.0.to_string()))
-    .bind(verified_at.map(|at| jiff_sqlx::ToSqlx::to_sqlx(at)))
+    .bind(verified_at.map(jiff_sqlx::ToSqlx::to_sqlx))
     .bind(total)
     .bind(copied)
     .bind(caught_up)

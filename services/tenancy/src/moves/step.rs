@@ -177,7 +177,10 @@ pub enum Observation {
 #[must_use]
 pub fn next(step: Step, seen: &Observation, now: Timestamp) -> Step {
     match (step, seen) {
-        (Step::Copy, Observation::Copied { at_end: true }) => Step::CatchUp,
+        // After a failed try under writes, the next one needs the delta of the meantime applied first.
+        (Step::Copy, Observation::Copied { at_end: true }) | (Step::Cutover, Observation::Tried { flipped: false }) => {
+            Step::CatchUp
+        }
         (Step::CatchUp, Observation::CaughtUp { applied, indexed: true }) if *applied <= FEW_CHANGES => Step::Verify,
         (Step::Verify, Observation::Verified { repaired: 0 }) => Step::Await,
         (
@@ -197,8 +200,6 @@ pub fn next(step: Step, seen: &Observation, now: Timestamp) -> Step {
             Some(_) | None => Step::CatchUp,
         },
         (Step::Cutover, Observation::Tried { flipped: true }) => Step::Retain,
-        // Under writes the next try needs the delta of the meantime applied first.
-        (Step::Cutover, Observation::Tried { flipped: false }) => Step::CatchUp,
         (Step::Retain, Observation::Retained { until }) if now >= *until => Step::Clean,
         (Step::Clean, Observation::Cleaned { done: true }) => Step::Done,
         (

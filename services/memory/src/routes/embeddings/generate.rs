@@ -50,6 +50,9 @@ pub struct Response {
 }
 
 /// Embeds texts.
+///
+/// # Errors
+/// Those of the document.
 #[utoipa::path(
     post, path = "/api/v1/embeddings/generate", tag = "embeddings", request_body = Request,
     responses(

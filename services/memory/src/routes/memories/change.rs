@@ -18,6 +18,9 @@ const PATIENCE: Duration = Duration::from_millis(1_000);
 const TRIES: usize = 3;
 
 /// Embeds and writes an item; returns the answer and the item as it was written.
+///
+/// # Errors
+/// What the caller is told.
 pub async fn write(state: &State, scope: &TenantScope, mut item: WriteItem) -> Result<(Written, WriteItem), Problem> {
     let mut model = state.model_of(scope);
     for _ in 1..TRIES {
@@ -30,7 +33,11 @@ pub async fn write(state: &State, scope: &TenantScope, mut item: WriteItem) -> R
                     state.routes.forget(scope.tenant());
                     model.clone_from(wanted);
                 }
-                other => return Err(problem(other)),
+                truth::Error::NotWritable { .. }
+                | truth::Error::Fenced { .. }
+                | truth::Error::Transaction { .. }
+                | truth::Error::Database { .. }
+                | truth::Error::Embedding { .. } => return Err(problem(&error)),
             },
             Err(error @ writer::Error::Full) => return Err(Problem::new(Code::Overloaded, error.to_string())),
             Err(error @ writer::Error::Lost) => {

@@ -103,6 +103,9 @@ pub struct Stored {
 }
 
 /// Stores a memory.
+///
+/// # Errors
+/// Those of the document.
 #[utoipa::path(
     post, path = "/api/v1/memories", tag = "memories", request_body = Request,
     params(("Idempotency-Key" = Option<String>, Header, description = "A retry with the same key stores nothing twice")),
@@ -295,9 +298,8 @@ fn choose_id(id: Option<Uuid>, caller: &Caller, headers: &HeaderMap) -> Result<U
     hash.update([0]);
     hash.update(key.as_bytes());
     let digest: [u8; 32] = hash.finalize().into();
-    let (bytes, _) = digest
-        .split_first_chunk::<16>()
-        .map_or(([0; 16], ()), |(first, _)| (*first, ()));
+    let mut bytes = [0; 16];
+    bytes.iter_mut().zip(digest).for_each(|(byte, from)| *byte = from);
     Ok(uuid::Builder::from_custom_bytes(bytes).into_uuid())
 }
 

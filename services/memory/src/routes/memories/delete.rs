@@ -14,6 +14,9 @@ use crate::state::State;
 use crate::store;
 
 /// Deletes a memory: its text at once, and for good.
+///
+/// # Errors
+/// Those of the document.
 #[utoipa::path(
     delete, path = "/api/v1/memories/{id}", tag = "memories",
     params(("id" = Uuid, Path, description = "The memory's id")),

@@ -15,6 +15,9 @@ use crate::state::State;
 use crate::store;
 
 /// Returns a memory.
+///
+/// # Errors
+/// Those of the document.
 #[utoipa::path(
     get, path = "/api/v1/memories/{id}", tag = "memories", params(("id" = Uuid, Path, description = "The memory's id")),
     responses(

@@ -124,6 +124,9 @@ pub struct Response {
 }
 
 /// Searches memories.
+///
+/// # Errors
+/// Those of the document.
 #[utoipa::path(
     post, path = "/api/v1/memories/search", tag = "memories", request_body = Request,
     responses(

@@ -98,7 +98,7 @@ async fn attack_03_two_versions_of_one_point_in_a_batch_leave_the_newer() -> Res
         &ground.pool,
         &tenant.scope,
         crate::ground::MODEL,
-        &[item.clone()],
+        std::slice::from_ref(&item),
         PATIENCE,
     )
     .await?;

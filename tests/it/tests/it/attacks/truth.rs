@@ -67,7 +67,13 @@ async fn attack_19_what_is_deleted_during_copy_and_expires_during_verify_is_not_
                             .await
                             .expect("an expiry during Verify");
                     }
-                    _ => {}
+                    Point::Begin(_)
+                    | Point::Worked(_)
+                    | Point::Saved(_)
+                    | Point::FenceClosed
+                    | Point::DeltaApplied
+                    | Point::Flipped
+                    | Point::CleanupDeleted => {}
                 }
             })
         })
