@@ -3,22 +3,36 @@
 source "$(dirname "${BASH_SOURCE[0]}")/../tools/lib.sh"
 
 name=${DEMO_NAME:-aeterna-demo}
-state=${DEMO_STATE:-/var/lib/aeterna/$name}
 namespace=aeterna
 version=0.1.0
 binaries=$CARGO_TARGET_DIR/debug
 cluster=$(make -s -C "$root/tests/cluster" path)
 export PATH="$(dirname "$cluster"):$PATH"
+# Set by `locate`.
+state=
 
 began=$SECONDS
 step() { printf '\n\033[1m[%3d s] %s\033[0m\n' $((SECONDS - began)) "$*"; }
 note() { printf '    %s\n' "$*"; }
 
+# Finds the node that is up: its address, its files, and the demo's own beside them, so that they go with it.
+locate() {
+  export KUBECONFIG
+  KUBECONFIG=$("$cluster" kubeconfig --name "$name")
+  address=$("$cluster" address --name "$name")
+  state=$(dirname "$KUBECONFIG")/demo
+  [[ -d $state ]] || install -d -m 755 "$state"
+  [[ -e $state/password ]] ||
+    (umask 077 && printf 'demo-%s' "$(od -An -N12 -tx1 /dev/urandom | tr -d ' \n')" >"$state/password")
+  password=$(cat "$state/password")
+}
+
 # Runs a server inside the node's network, detached; `down` ends it with the node.
 in_node() {
-  local log=$state/$1.log
+  local server=$1
   shift
-  setsid "$cluster" exec --name "$name" -- "$@" >"$log" 2>&1 </dev/null &
+  setsid "$cluster" exec --name "$name" -- "$@" >>"$state/$server.log" 2>&1 </dev/null &
+  echo $! >"$state/$server.pid"
 }
 
 # Waits until a command succeeds, for at most so many seconds.
@@ -51,13 +65,9 @@ select 'create database aeterna owner aeterna' where not exists (select from pg_
 SQL
 }
 
-start_stores() {
-  address=$("$cluster" address --name "$name")
-  password=demo-$(cat "$state/password")
-  start_postgres
-  in_node redis redis-server --bind "$address" --protected-mode no --save '' --dir "$state"
-  in_node vectorstore "$binaries/aeterna-vectorstore" --listen "$address:6334" --data "$state/vectors"
-}
+start_redis() { in_node redis redis-server --bind "$address" --protected-mode no --save '' --dir "$state"; }
+
+start_vectorstore() { in_node vectorstore "$binaries/aeterna-vectorstore" --listen "$address:6334" --data "$state/vectors"; }
 
 load_images() {
   local weights
@@ -75,13 +85,11 @@ load_images() {
 
 # Brings up the node, what runs beside it, and the Secret that the cluster reads.
 start_node() {
-  "$cluster" up --name "$name" 2>&1 | sed 's/^/    /'
-  export KUBECONFIG
-  KUBECONFIG=$("$cluster" kubeconfig --name "$name")
-  mkdir -p "$state"
-  chmod 755 "$state"
-  [[ -e $state/password ]] || od -An -N12 -tx1 /dev/urandom | tr -d ' \n' >"$state/password"
-  start_stores
+  "$cluster" up --name "$name" ${DEMO_OWNER:+--owner-pid "$DEMO_OWNER"} 2>&1 | sed 's/^/    /'
+  locate
+  start_postgres
+  start_redis
+  start_vectorstore
   load_images || die "the images cannot be loaded; see $state/images.log"
 }
 
@@ -104,5 +112,5 @@ explain() {
   kubectl get aeterna -n "$namespace" 2>&1 | sed 's/^/    /'
   kubectl get events -n "$namespace" --sort-by=.lastTimestamp 2>&1 | tail -n 15 | sed 's/^/    /'
   kubectl logs -n aeterna-system deployment/aeterna-operator --tail=20 2>&1 | sed 's/^/    /'
-  printf 'more logs are in %s; remove all with: make demo-down\n' "$state"
+  [[ -z $state ]] || printf 'more logs are in %s; remove all with: make demo-down\n' "$state"
 }

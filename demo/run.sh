@@ -11,6 +11,7 @@ status() { kubectl get tenantshard large-corp -n "$namespace" -o jsonpath="$1"; 
 
 prepare() {
   if [[ ${CLUSTER:-} == external ]]; then
+    state=$(mktemp -d)
     step "using the cluster of KUBECONFIG; it must be able to pull aeterna/*:$version"
     kubectl get secret aeterna-secrets -n "$namespace" >/dev/null ||
       die "make the Secret first: kubectl create secret generic aeterna-secrets -n $namespace --from-literal=database-url=… --from-literal=redis-url=…"
@@ -95,7 +96,6 @@ fill
 step "three searches"
 search
 step "moving large-corp to a collection of its own, while it is written and read"
-mkdir -p "$state"
 move '{"mode":"Dedicated"}' dedicated-large-corp
 step "kubectl describe tenantshard large-corp"
 kubectl describe tenantshard large-corp -n "$namespace" | sed 's/^/    /'

@@ -3,6 +3,7 @@
 set -euo pipefail
 source "$(dirname "$0")/lib.sh"
 cd "$root"
+claim_target
 
 build_cluster() { make -s -C tests/cluster build; }
 build_binaries() { cargo build --workspace --bins --locked; }

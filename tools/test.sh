@@ -3,6 +3,7 @@
 set -euo pipefail
 source "$(dirname "$0")/lib.sh"
 cd "$root"
+claim_target
 
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT

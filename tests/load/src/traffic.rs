@@ -172,6 +172,12 @@ impl Traffic {
         (shared.writes.summary(), shared.reads.summary())
     }
 
+    /// Returns how many writes were acknowledged.
+    #[must_use]
+    pub fn acknowledged(&self) -> u64 {
+        self.lock().acknowledged
+    }
+
     /// Returns how many searches failed.
     #[must_use]
     pub fn failed_searches(&self) -> u64 {

@@ -1,0 +1,84 @@
+//! Relocator and operator, killed where a move leaves each of its steps; the client's log is the oracle.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use serde_json::{Value, json};
+
+use crate::ground::{Ground, binaries, output, wait};
+use crate::pods::Victim;
+
+/// The steps of a move, in order.
+const STEPS: [&str; 7] = ["Copy", "CatchUp", "Verify", "Await", "Cutover", "Retain", "Clean"];
+
+/// A move after its death: the claim of the dead runs out, the successor starts, and the steps are done.
+const RECOVERY: Duration = Duration::from_secs(90);
+
+pub fn relocators_killed_at_every_step_lose_nothing(ground: &Ground) -> Result<()> {
+    kill_at_every_step(ground, "acme", Victim::Relocator)
+}
+
+pub fn operators_killed_at_every_step_lose_nothing(ground: &Ground) -> Result<()> {
+    kill_at_every_step(ground, "globex", Victim::Operator)
+}
+
+fn kill_at_every_step(ground: &Ground, tenant: &str, victim: Victim) -> Result<()> {
+    ground.patch(
+        "aeternacluster",
+        "aeterna",
+        &json!({"spec": {"sharding": {"retentionSeconds": 1}}}),
+    )?;
+    let load = ground.begin_load(tenant, 50)?;
+    for step in STEPS {
+        let home = ground.get("tenantshard", tenant)?;
+        let (placement, shard) = opposite(&home, tenant)?;
+        let hold = ground.hold(step)?;
+        ground.place(tenant, &placement)?;
+        ground.wait_held().with_context(|| format!("no move leaves {step}"))?;
+        println!("    {victim:?} dies at the end of {step}");
+        ground.kill(victim)?;
+        ground.release(hold)?;
+        ground.wait_replaced(victim)?;
+        ground.wait_placed(tenant, &shard, RECOVERY)?;
+        wait_cleaned(ground, tenant)?;
+    }
+    ground.end_load(load)?;
+    let verified = [
+        "tenant",
+        "verify",
+        "--tenant-id",
+        tenant,
+        "--check-all",
+        "-n",
+        "aeterna",
+    ];
+    output(ground.command(binaries()?.join("aeterna-cli"), &verified))?;
+    Ok(())
+}
+
+/// Returns the placement where the tenant is not.
+fn opposite(object: &Value, tenant: &str) -> Result<(Value, String)> {
+    let shard = object["status"]["placement"]["shard"]
+        .as_str()
+        .context("the tenant is nowhere")?;
+    if shard.starts_with("shared") {
+        Ok((
+            json!({"mode": "Dedicated", "dedicated": null, "shared": null}),
+            format!("dedicated-{tenant}"),
+        ))
+    } else {
+        let shard = "shared-shard-1".to_owned();
+        Ok((
+            json!({"mode": "Shared", "shared": {"shard": shard}, "dedicated": null}),
+            shard,
+        ))
+    }
+}
+
+/// Waits until nothing is left of the move but its line in the history.
+fn wait_cleaned(ground: &Ground, tenant: &str) -> Result<()> {
+    wait(&format!("{tenant}'s source is clean"), RECOVERY, || {
+        let status = &ground.get("tenantshard", tenant)?["status"];
+        Ok((status["move"].is_null() && status["lastMoves"][0]["result"] == "Done").then_some(()))
+    })
+}
