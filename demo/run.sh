@@ -44,7 +44,7 @@ reach_memory_service() {
 fill() {
   local corpus=()
   [[ -z ${CORPUS:-} ]] || corpus=(--corpus "$CORPUS")
-  if [[ -z ${CORPUS:-} ]] && ! apt-cache dumpavail 2>/dev/null | grep -q -m 20001 '^Package:'; then
+  if [[ -z ${CORPUS:-} ]] && (($(apt-cache dumpavail 2>/dev/null | grep -c '^Package:') <= 22000)); then
     note "apt's lists are empty: apt-get update"
     apt-get update -qq
   fi

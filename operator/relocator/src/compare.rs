@@ -273,6 +273,7 @@ mod tests {
             version: 3,
             state,
             layer: "user".to_owned(),
+            identifiers: serde_json::Value::Null,
             tags: Vec::new(),
             content_hash: vec![0xab],
             embedding: vec![3.0, 4.0],

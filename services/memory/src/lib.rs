@@ -14,3 +14,20 @@ pub mod state;
 pub mod store;
 pub mod sweeper;
 pub mod writer;
+
+use aeterna_kit::migrate::kit_migrations;
+use aeterna_kit::service::Definition;
+
+/// Returns what the process of this service is: its name, port and schemas.
+#[must_use]
+pub fn definition() -> Definition {
+    Definition {
+        name: "memory-service",
+        port: 8001,
+        migrations: vec![
+            kit_migrations(),
+            aeterna_tenancy::migrations(),
+            aeterna_projection::migrations(),
+        ],
+    }
+}

@@ -8,8 +8,20 @@ use clap::{Args, ValueEnum};
 use serde::Deserialize;
 
 use aeterna_kit::cache::Cache;
+use aeterna_kit::config::Settings;
 
 use crate::embedding::{Cached, Embedders, Local, Model, OpenAi, OpenAiSettings};
+
+/// What serving needs.
+#[derive(Debug, Args)]
+pub struct Serve {
+    /// What every service has.
+    #[command(flatten)]
+    pub kit: Settings,
+    /// The memory service's own.
+    #[command(flatten)]
+    pub memory: MemorySettings,
+}
 
 /// What becomes of a tenant that nobody has registered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

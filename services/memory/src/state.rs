@@ -9,12 +9,17 @@ use sqlx::PgPool;
 use aeterna_kit::auth::{Authenticator, TenantScope};
 use aeterna_kit::ids::TenantId;
 use aeterna_kit::problem::{Code, Problem};
+use aeterna_kit::service::Foundation;
+use aeterna_kit::tasks::spawn_forever;
 use aeterna_projection::apply::Applier;
+use aeterna_projection::relay;
+use aeterna_projection::store::Stores;
 use aeterna_tenancy::routes;
 
 use crate::embedding::{self, Embedders};
-use crate::settings::Onboarding;
+use crate::settings::{MemorySettings, Onboarding};
 use crate::store::Route;
+use crate::sweeper;
 use crate::writer::Writer;
 
 /// The state of every handler; cheap to clone.
@@ -43,6 +48,28 @@ impl FromRef<State> for Authenticator {
 }
 
 impl State {
+    /// Puts the state on its foundation.
+    ///
+    /// # Errors
+    /// When a setting is wrong, or the local model's weights are missing.
+    pub fn assemble(laid: &Foundation, settings: &MemorySettings) -> anyhow::Result<Self> {
+        Ok(Self {
+            pool: laid.pool.clone(),
+            authenticator: laid.authenticator.clone(),
+            embedders: Arc::new(settings.embedders(&laid.cache)?),
+            applier: Applier::new(laid.pool.clone(), Stores::new(settings.qdrant_api_key.clone())),
+            writer: Writer::new(laid.pool.clone()),
+            onboarding: settings.onboarding,
+            routes: Routes::default(),
+        })
+    }
+
+    /// Starts what the service does without being asked: what Qdrant still lacks, and what has expired.
+    pub fn spawn_workers(&self) {
+        spawn_forever("relay", relay::run(self.pool.clone(), self.applier.clone()));
+        spawn_forever("sweeper", sweeper::run(self.clone()));
+    }
+
     /// Returns the model for a tenant: its route's, as far as it is known.
     #[must_use]
     pub fn model_of(&self, scope: &TenantScope) -> String {

@@ -111,9 +111,9 @@ async fn main() -> Result<()> {
     }
 }
 
-fn first_words(memory: &Value) -> String {
-    memory["content"]
-        .as_str()
+fn first_words(item: &Value) -> String {
+    item.pointer("/memory/content")
+        .and_then(Value::as_str)
         .unwrap_or_default()
         .chars()
         .take(90)

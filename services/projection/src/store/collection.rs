@@ -12,7 +12,7 @@ use aeterna_tenancy::cleanups::REQUEST_DEADLINE;
 use aeterna_tenancy::shards::Shard;
 
 use super::payload::text;
-use super::point::{DELETED, GENERATION, IDENTITY, LAYER, RESERVED, TAGS, TENANT, VERSION};
+use super::point::{DELETED, GENERATION, IDENTIFIERS, IDENTITY, LAYER, RESERVED, TAGS, TENANT, VERSION};
 use super::upsert::require_completed;
 use super::{Error, Result, Store, VECTOR};
 
@@ -93,6 +93,7 @@ impl Store {
             (DELETED, FieldType::Bool),
             (LAYER, FieldType::Keyword),
             (TAGS, FieldType::Keyword),
+            (IDENTIFIERS, FieldType::Keyword),
         ];
         for (field, kind) in fields {
             let mut request = CreateFieldIndexCollectionBuilder::new(collection, field, kind).wait(true);

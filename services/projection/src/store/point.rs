@@ -22,6 +22,8 @@ pub const DELETED: &str = "deleted";
 pub const LAYER: &str = "layer";
 /// The tags.
 pub const TAGS: &str = "tags";
+/// The identifiers, each as `name=value`.
+pub const IDENTIFIERS: &str = "identifiers";
 /// Only in the reserved point: the identity of the shard.
 pub const IDENTITY: &str = "identity";
 
@@ -43,6 +45,10 @@ pub fn build_point(row: &Row, stamp: &Stamp<'_>) -> PointStruct {
             if !row.tags.is_empty() {
                 payload.insert(TAGS.to_owned(), row.tags.clone().into());
             }
+            let identifiers: Vec<String> = pairs(&row.identifiers);
+            if !identifiers.is_empty() {
+                payload.insert(IDENTIFIERS.to_owned(), identifiers.into());
+            }
             HashMap::from([(VECTOR.to_owned(), Vector::new_dense(row.embedding.clone()))])
         }
         State::Deleted => {
@@ -55,6 +61,18 @@ pub fn build_point(row: &Row, stamp: &Stamp<'_>) -> PointStruct {
         payload,
         vectors: Some(NamedVectors { vectors }.into()),
     }
+}
+
+/// Puts an identifier into one keyword; names have no `=`.
+#[must_use]
+pub fn pair(name: &str, value: &str) -> String {
+    format!("{name}={value}")
+}
+
+fn pairs(identifiers: &serde_json::Value) -> Vec<String> {
+    let all = identifiers.as_object().into_iter().flatten();
+    all.filter_map(|(name, value)| Some(pair(name, value.as_str()?)))
+        .collect()
 }
 
 /// Writes bytes as lower-case hex.

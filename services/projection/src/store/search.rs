@@ -1,5 +1,6 @@
 //! Searching by rule R5.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use qdrant_client::qdrant::{Condition, Filter, QueryPointsBuilder, Range};
@@ -8,11 +9,11 @@ use uuid::Uuid;
 use aeterna_kit::ids::TenantId;
 use aeterna_tenancy::Generation;
 
-use super::point::{DELETED, GENERATION, LAYER, TAGS, TENANT};
+use super::point::{DELETED, GENERATION, IDENTIFIERS, LAYER, TAGS, TENANT, pair};
 use super::scan::parse_id;
 use super::{Result, Store, VECTOR};
 
-/// What to look for. Layers and tags only narrow the candidates; the caller applies them again in SQL.
+/// What to look for. Layers, identifiers and tags only narrow the candidates; the caller applies them again in SQL.
 #[derive(Debug, Clone)]
 pub struct Search<'a> {
     /// Whose memories.
@@ -23,6 +24,8 @@ pub struct Search<'a> {
     pub vector: Vec<f32>,
     /// Only these layers; all when empty.
     pub layers: &'a [String],
+    /// Only memories with all of these identifiers.
+    pub identifiers: &'a BTreeMap<String, String>,
     /// Only memories with all of these tags.
     pub tags: &'a [String],
     /// At most this many.
@@ -81,6 +84,8 @@ fn build_filter(search: &Search<'_>) -> Filter {
     if !search.layers.is_empty() {
         must.push(Condition::matches(LAYER, search.layers.to_vec()));
     }
+    let identifiers = search.identifiers.iter().map(|(name, value)| pair(name, value));
+    must.extend(identifiers.map(|pair| Condition::matches(IDENTIFIERS, pair)));
     must.extend(search.tags.iter().map(|tag| Condition::matches(TAGS, tag.clone())));
     Filter {
         must,

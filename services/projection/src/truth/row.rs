@@ -1,5 +1,6 @@
 //! A row as the projection needs it.
 
+use serde_json::Value;
 use sqlx::postgres::PgRow;
 use sqlx::{FromRow, PgConnection, PgPool, Row as _};
 use uuid::Uuid;
@@ -31,6 +32,8 @@ pub struct Row {
     pub state: State,
     /// The layer.
     pub layer: String,
+    /// The identifiers: an object of strings.
+    pub identifiers: Value,
     /// The tags.
     pub tags: Vec<String>,
     /// SHA-256 of the content.
@@ -40,7 +43,8 @@ pub struct Row {
 }
 
 /// The select list that [`Row`] reads; `m` is the alias of `memory.memories`.
-pub(super) const COLUMNS: &str = "m.point_id, m.id, m.version, m.state, m.layer, m.tags, m.content_hash, m.embedding";
+pub(super) const COLUMNS: &str =
+    "m.point_id, m.id, m.version, m.state, m.layer, m.identifiers, m.tags, m.content_hash, m.embedding";
 
 /// Decodes f32 little-endian; `None` when the length is not a multiple of four.
 pub(super) fn decode_embedding(bytes: &[u8]) -> Option<Vec<f32>> {
@@ -76,6 +80,7 @@ impl FromRow<'_, PgRow> for Row {
             version: row.try_get("version")?,
             state,
             layer: row.try_get("layer")?,
+            identifiers: row.try_get("identifiers")?,
             tags: row.try_get("tags")?,
             content_hash: row.try_get("content_hash")?,
             embedding,

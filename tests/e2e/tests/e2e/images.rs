@@ -22,13 +22,13 @@ pub fn an_image_that_cannot_be_pulled_is_named_and_heals(ground: &Ground) -> Res
     );
     heal(
         ground,
-        json!({"spec": {"release": {"version": "0.1.0"}}}),
+        &json!({"spec": {"release": {"version": "0.1.0"}}}),
         "ImagePullFailed",
     )
 }
 
 pub fn a_container_that_does_not_start_is_named_and_heals(ground: &Ground) -> Result<()> {
-    let broken = json!({"spec": {"services": {"sync": {"env": [{"name": "PORT", "value": "none"}]}}}});
+    let broken = json!({"spec": {"services": {"sync": {"env": {"DATABASE_MAX_CONNECTIONS": "many"}}}}});
     ground.patch("aeternacluster", "aeterna", &broken)?;
     let condition = ground.wait_reason("aeternacluster", "aeterna", "Ready", "CrashLooping")?;
     let message = condition["message"].as_str().unwrap_or_default();
@@ -38,17 +38,17 @@ pub fn a_container_that_does_not_start_is_named_and_heals(ground: &Ground) -> Re
     );
     heal(
         ground,
-        json!({"spec": {"services": {"sync": {"env": null}}}}),
+        &json!({"spec": {"services": {"sync": {"env": null}}}}),
         "CrashLooping",
     )
 }
 
 /// Takes the cause away; what was told once, was told once.
-fn heal(ground: &Ground, patch: serde_json::Value, reason: &str) -> Result<()> {
+fn heal(ground: &Ground, patch: &serde_json::Value, reason: &str) -> Result<()> {
     let stalled = ground.get("aeternacluster", "aeterna")?;
     let stalled = find_condition(&stalled, "Stalled").context("no condition Stalled")?;
     ensure!(stalled["status"] == "True", "{stalled}");
-    ground.patch("aeternacluster", "aeterna", &patch)?;
+    ground.patch("aeternacluster", "aeterna", patch)?;
     ground.wait_ready("aeternacluster", "aeterna", Duration::from_secs(120))?;
     let events = ground.list("events.events.k8s.io", NAMESPACE, "")?;
     let told = events.iter().filter(|event| event["reason"] == reason).count();

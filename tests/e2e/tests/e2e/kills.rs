@@ -39,9 +39,10 @@ fn kill_at_every_step(ground: &Ground, tenant: &str, victim: Victim) -> Result<(
         ground.kill(victim)?;
         ground.release(hold)?;
         ground.wait_replaced(victim)?;
+        // The next move begins while this one's source is kept or cleaned.
         ground.wait_placed(tenant, &shard, RECOVERY)?;
-        wait_cleaned(ground, tenant)?;
     }
+    wait_cleaned(ground, tenant)?;
     ground.end_load(load)?;
     let verified = [
         "tenant",

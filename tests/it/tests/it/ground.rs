@@ -46,7 +46,11 @@ pub struct Ground {
 impl Ground {
     /// A database with all schemas, a store, and the shared shard `shared-shard-1`.
     pub async fn new() -> Result<Self> {
-        let server = Postgres::shared().await?;
+        Self::on(Postgres::shared().await?).await
+    }
+
+    /// The same on a server of the test's own, which it may stop.
+    pub async fn on(server: &Postgres) -> Result<Self> {
         let database_url = server.fresh_database().await?;
         let limits = Limits {
             connections: 20,
@@ -400,6 +404,7 @@ impl Ground {
             floor,
             vector: embed(text),
             layers: &[],
+            identifiers: &BTreeMap::new(),
             tags: &[],
             limit: 100,
             threshold: None,
@@ -444,6 +449,7 @@ pub fn pending(item: &WriteItem, done: &Written) -> Option<Pending> {
         version: done.version?,
         state: if deleted { State::Deleted } else { State::Live },
         layer: item.layer.clone().unwrap_or_default(),
+        identifiers: item.identifiers.clone(),
         tags: item.tags.clone(),
         content_hash: item.content_hash.clone(),
         embedding: if deleted { Vec::new() } else { item.embedding.clone() },

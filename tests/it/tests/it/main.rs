@@ -1,8 +1,10 @@
 //! Integration tests of the move protocol on a real PostgreSQL and the vector store, in one binary.
 //!
 //! [`ground`] is where they stand: a fresh database, a store with its faults, shards, a relocator to drive by hand.
-//! [`attacks`] are the numbered cases of `docs/move-protocol.md`; [`kills`] crashes a relocator at every point it passes.
+//! [`attacks`] are the numbered cases of `docs/move-protocol.md`; [`kills`] crashes a relocator at every point it passes; [`api`] is the
+//! memory service as its callers see it.
 
+mod api;
 mod attacks;
 mod ground;
 mod kills;

@@ -108,6 +108,7 @@ pub async fn apply(state: &State, scope: &TenantScope, item: WriteItem, written:
         version,
         state: if created { RowState::Live } else { RowState::Deleted },
         layer: item.layer.unwrap_or_default(),
+        identifiers: item.identifiers,
         tags: item.tags,
         content_hash: item.content_hash,
         embedding: if created { item.embedding } else { Vec::new() },

@@ -260,6 +260,7 @@ impl Asked<'_> {
             floor: route.floor,
             vector,
             layers: &self.predicates.layers,
+            identifiers: &self.predicates.identifiers,
             tags: &self.predicates.tags,
             limit: u64::from(self.request.limit) + u64::try_from(SPARE).unwrap_or_default(),
             threshold: self.request.threshold,

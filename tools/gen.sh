@@ -1,0 +1,12 @@
+#!/usr/bin/env bash
+# Writes what is generated and committed: CRDs, the OpenAPI document, snapshots. Tests compare them with the sources.
+set -euo pipefail
+source "$(dirname "$0")/lib.sh"
+cd "$root"
+claim_target
+
+cargo run --quiet --locked -p aeterna-crds --bin crdgen -- crds/yaml
+cargo run --quiet --locked -p memory-service -- openapi >services/memory/openapi.json.new
+mv services/memory/openapi.json.new services/memory/openapi.json
+INSTA_UPDATE=always cargo test --quiet --locked -p aeterna-plan >/dev/null
+git status --short -- crds/yaml services/memory/openapi.json '*.snap'
