@@ -14,6 +14,10 @@ pub const GROUP: &str = "aeterna.dev";
 /// The annotation of a TenantShard that asks for a verification; its value names the request.
 pub const VERIFY_ANNOTATION: &str = "aeterna.dev/verify";
 
+/// The annotation of an AeternaCluster that takes a database over; its value is the uid of the AeternaCluster that owned it
+/// and is gone for good.
+pub const HEIR_ANNOTATION: &str = "aeterna.dev/heir-of";
+
 /// The finalizer of a TenantShard whose deletion has something to clean.
 pub const FINALIZER: &str = "aeterna.dev/tenant";
 

@@ -20,6 +20,7 @@ use super::Services;
     shortname = "aec",
     category = "aeterna",
     derive = "PartialEq",
+    doc = "One installation of Aeterna: four services, the relocator, their stores, and the shared shards. A namespace has one, and its name is `aeterna`.",
     validation = Rule::new("self.metadata.name == 'aeterna'").message("an AeternaCluster is called aeterna: metadata.name must be 'aeterna', one a namespace"),
     printcolumn = r#"{"name":"Version","type":"string","jsonPath":".spec.release.version"}"#,
     printcolumn = r#"{"name":"Ready","type":"string","jsonPath":".status.conditions[?(@.type==\"Ready\")].status"}"#,
@@ -118,8 +119,13 @@ pub struct SecretKeyRef {
 #[serde(rename_all = "camelCase", default)]
 pub struct Database {
     /// The Secret's key with the URL, `postgres://user:password@host:5432/database`, of a login that may make roles and
-    /// schemas. Default: key `database-url` of the Secret `aeterna-secrets`.
+    /// schemas. Default: key `database-url` of the Secret `aeterna-secrets`. With `?pgbouncer=true` at its end the URL leads
+    /// to a PgBouncer in transaction mode.
     pub url_secret_ref: SecretKeyRef,
+    /// The Secret's key with the URL that schema migrations use, where the other one leads to a PgBouncer: they need the
+    /// database itself. Default: the same URL.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub migration_url_secret_ref: Option<SecretKeyRef>,
 }
 
 impl Default for Database {
@@ -127,6 +133,7 @@ impl Default for Database {
         let (name, key) = ("aeterna-secrets".to_owned(), "database-url".to_owned());
         Self {
             url_secret_ref: SecretKeyRef { name, key },
+            migration_url_secret_ref: None,
         }
     }
 }

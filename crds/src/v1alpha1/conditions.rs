@@ -70,8 +70,6 @@ pub enum Reason {
     Moving,
     /// A step of the move failed and is tried again.
     MoveFailing,
-    /// The deletion cleans up what the policy asks for.
-    Deleting,
 }
 
 impl ConditionType {
@@ -117,7 +115,6 @@ impl Reason {
             Self::ShardFull => "ShardFull",
             Self::Moving => "Moving",
             Self::MoveFailing => "MoveFailing",
-            Self::Deleting => "Deleting",
         }
     }
 
@@ -145,8 +142,7 @@ impl Reason {
             | Self::RollingOut
             | Self::ClusterNotReady
             | Self::Moving
-            | Self::MoveFailing
-            | Self::Deleting => false,
+            | Self::MoveFailing => false,
         }
     }
 }

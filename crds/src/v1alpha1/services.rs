@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::ResourceRequirements;
+use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -21,32 +22,33 @@ pub struct Services {
 }
 
 /// How one service runs.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", default)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("!has(self.replicas) || !has(self.autoscaling)").message("write replicas or autoscaling, not both"))]
 pub struct ServiceSpec {
-    /// Pods, when nothing scales them. Default: 3 for memory and knowledge, 2 for governance and sync. Ignored beside
-    /// `autoscaling`.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// A fixed number of pods, instead of autoscaling. Default: governance and sync 2, others none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 1000))]
     pub replicas: Option<i32>,
     /// Lets a HorizontalPodAutoscaler choose the number of pods. Default: memory and knowledge 3 to 10, others none.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub autoscaling: Option<Autoscaling>,
     /// CPU and memory of a pod. Default: memory and knowledge request 500m and 1Gi, limit 2 and 4Gi; the others half.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resources: Option<ResourceRequirements>,
     /// More environment variables; they win over the operator's.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub env: BTreeMap<String, String>,
     /// How many pods a voluntary disruption may take at once. Default: 1.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 1000))]
     pub max_unavailable: Option<i32>,
 }
 
 /// A service's HorizontalPodAutoscaler.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("self.max >= self.min").message("autoscaling.max must not be below autoscaling.min"))]
 pub struct Autoscaling {
     /// Pods at least.
     #[schemars(range(min = 1, max = 1000))]

@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
     shortname = "ats",
     category = "aeterna",
     derive = "PartialEq",
+    doc = "Where one tenant's vectors live. Changing `placement` moves them, while the tenant reads and writes.",
     printcolumn = r#"{"name":"Tenant","type":"string","jsonPath":".spec.tenantId"}"#,
     printcolumn = r#"{"name":"Shard","type":"string","jsonPath":".status.placement.shard"}"#,
     printcolumn = r#"{"name":"Ready","type":"string","jsonPath":".status.conditions[?(@.type==\"Ready\")].status"}"#,

@@ -13,6 +13,8 @@ use aeterna_tenancy::Term;
 /// A cluster that is ready for tenants.
 #[derive(Debug, Clone)]
 pub struct Handle {
+    /// The AeternaCluster's uid: one that is made anew is another.
+    pub uid: Option<String>,
     /// Its database.
     pub pool: PgPool,
     /// Its vector stores.
@@ -74,6 +76,13 @@ impl Registry {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .insert(namespace.to_owned(), handle);
+    }
+
+    /// Forgets what is known of a namespace's cluster, unless it has this uid.
+    pub fn forget_other(&self, namespace: &str, uid: Option<&str>) {
+        if self.get(namespace).is_some_and(|known| known.uid.as_deref() != uid) {
+            self.forget(namespace);
+        }
     }
 
     /// Forgets a namespace: its cluster is gone.

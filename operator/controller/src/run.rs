@@ -17,6 +17,7 @@ use kube::api::{Api, ListParams};
 use kube::runtime::controller::Action;
 use kube::runtime::{Controller, watcher};
 use kube::{Client, Config};
+use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::time::Instant;
 
 use crate::apply::Applier;
@@ -40,11 +41,17 @@ const DEADLINE: Duration = Duration::from_secs(30);
 pub async fn run(settings: Settings) -> anyhow::Result<()> {
     // The process has one TLS provider.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let mut config = Config::infer().await?;
+    operate(Config::infer().await?, observe::install("aeterna-operator")?, settings).await
+}
+
+/// Runs the operator against an API server; `recorder` is what `/metrics` shows.
+///
+/// # Errors
+/// As [`run`].
+pub async fn operate(mut config: Config, recorder: PrometheusHandle, settings: Settings) -> anyhow::Result<()> {
     // Passes have a deadline and a backoff of their own; a retry of minutes inside of one would hide both.
     config.default_retry = false;
     let client = Client::try_from(config)?;
-    let recorder = observe::install("aeterna-operator")?;
     let asked = client.clone();
     let readiness = Readiness::default().with("definitions", Need::Required, move || {
         let api: Api<AeternaCluster> = Api::all(asked.clone());
@@ -88,18 +95,20 @@ async fn control(client: Client, settings: &Settings) {
         registry: Arc::clone(&registry),
         backoff: Backoff::default(),
     });
-    let tenants = Arc::new(tenant::Context {
-        client: client.clone(),
-        events: Events::new(client.clone(), "aeterna-tenant", identity),
-        registry,
-        backoff: Backoff::default(),
-        written: std::sync::Mutex::default(),
-    });
     let namespace = settings.watch_namespace.as_deref();
     // Children say by a label whose they are; a watch without it would keep every Deployment of the cluster in memory.
     let ours = watcher::Config::default().labels(&format!("{}={}", MANAGED_BY.0, MANAGED_BY.1));
     let options = || kube::runtime::controller::Config::default().concurrency(CONCURRENCY);
-    let cluster_controller = Controller::new(scoped::<AeternaCluster>(&client, namespace), watcher::Config::default())
+    let cluster_controller = Controller::new(scoped::<AeternaCluster>(&client, namespace), watcher::Config::default());
+    let tenants = Arc::new(tenant::Context {
+        client: client.clone(),
+        events: Events::new(client.clone(), "aeterna-tenant", identity),
+        registry,
+        clusters: cluster_controller.store(),
+        backoff: Backoff::default(),
+        written: std::sync::Mutex::default(),
+    });
+    let cluster_controller = cluster_controller
         .with_config(options())
         .owns(scoped::<Deployment>(&client, namespace), ours.clone())
         .owns(scoped::<Job>(&client, namespace), ours)

@@ -4,13 +4,17 @@
 //! `aeterna_app` together with one tenant's scope ([`tenant_tx`]), or `aeterna_system` for work across tenants
 //! ([`system_tx`]: operator, relocator, relay). Both are `SET LOCAL`, so a pooler in transaction mode is harmless, and
 //! row-level security is forced, so a query that forgets its tenant sees nothing.
+//!
+//! `?pgbouncer=true` in the URL says that a pooler in transaction mode stands before the database: then every statement
+//! goes in a transaction, which alone has one server connection, and what else a connection's startup sets, the
+//! transaction's begin does (`docs/decisions/0005-behind-pgbouncer.md`).
 
 use std::future::Future;
 use std::str::FromStr as _;
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{PgPool, Postgres, Transaction};
+use sqlx::{PgConnection, PgPool, Postgres, Transaction};
 use tokio::time::Instant;
 
 use crate::auth::TenantScope;
@@ -70,22 +74,33 @@ impl Default for Limits {
 /// How long a request waits for a free connection; longer, and it is told to come back.
 const ACQUIRE: Duration = Duration::from_secs(2);
 
+/// What a URL says that leads to a pooler in transaction mode; the words that PgBouncer's users know.
+const POOLER: &str = "pgbouncer=true";
+
+/// A process that hangs between two statements must not keep locks.
+const IDLE: &str = "15s";
+
 /// Makes a pool; connects at first use, so a process starts also while its database is away.
 ///
 /// # Errors
 /// [`Error::Url`].
 pub fn connect_lazy(url: &str, application: &str, limits: Limits) -> Result<PgPool, Error> {
-    let statement = format!("{}ms", limits.statement.as_millis());
-    let options = PgConnectOptions::from_str(url)
+    let (url, pooler) = split_pooler(url);
+    let options = PgConnectOptions::from_str(&url)
         .map_err(|source| Error::Url { source })?
-        .application_name(application)
-        .options([
+        .application_name(application);
+    let options = if pooler {
+        // A statement that was prepared on one server connection is not known on the next.
+        options.statement_cache_capacity(0)
+    } else {
+        let statement = format!("{}ms", limits.statement.as_millis());
+        options.options([
             // The write function demands it, whatever the database's default is.
             ("default_transaction_isolation", "read committed"),
             ("statement_timeout", statement.as_str()),
-            // A process that hangs between two statements must not keep locks.
-            ("idle_in_transaction_session_timeout", "15s"),
-        ]);
+            ("idle_in_transaction_session_timeout", IDLE),
+        ])
+    };
     Ok(PgPoolOptions::new()
         .max_connections(limits.connections)
         .acquire_timeout(ACQUIRE)
@@ -95,12 +110,68 @@ pub fn connect_lazy(url: &str, application: &str, limits: Limits) -> Result<PgPo
         .connect_lazy_with(options))
 }
 
+/// Takes the word about a pooler out of a URL, which no server knows.
+fn split_pooler(url: &str) -> (String, bool) {
+    let Some((address, query)) = url.split_once('?') else {
+        return (url.to_owned(), false);
+    };
+    let kept: Vec<&str> = query.split('&').filter(|word| *word != POOLER).collect();
+    let pooler = kept.len() < query.split('&').count();
+    let query = kept.join("&");
+    let mark = if query.is_empty() { "" } else { "?" };
+    (format!("{address}{mark}{query}"), pooler)
+}
+
+/// Tells whether a pooler in transaction mode stands before the database: its connections have no startup options.
+#[must_use]
+pub fn is_behind_pooler(pool: &PgPool) -> bool {
+    pool.connect_options().get_options().is_none()
+}
+
+/// Opens a transaction, READ COMMITTED whatever the database's default is.
+///
+/// # Errors
+/// Those of the connection.
+pub async fn begin(pool: &PgPool) -> sqlx::Result<Transaction<'static, Postgres>> {
+    if !is_behind_pooler(pool) {
+        return pool.begin().await;
+    }
+    let limits = Limits::default().statement.as_millis();
+    let begin = format!(
+        "begin isolation level read committed; set local statement_timeout = {limits};
+         set local idle_in_transaction_session_timeout = '{IDLE}'"
+    );
+    pool.begin_with(sqlx::AssertSqlSafe(begin)).await
+}
+
+/// Runs one statement that is a transaction of its own, under its name in `database_query_duration_seconds`.
+///
+/// # Errors
+/// Those of the statement.
+pub async fn single<T>(
+    query_type: &'static str,
+    pool: &PgPool,
+    statement: impl AsyncFnOnce(&mut PgConnection) -> sqlx::Result<T>,
+) -> sqlx::Result<T> {
+    timed(query_type, async {
+        if !is_behind_pooler(pool) {
+            return statement(&mut *pool.acquire().await?).await;
+        }
+        // Its two messages, the parsing and the execution, must reach the same server connection.
+        let mut tx = begin(pool).await?;
+        let found = statement(&mut tx).await?;
+        tx.commit().await?;
+        Ok(found)
+    })
+    .await
+}
+
 /// Opens a transaction in one tenant's scope, as `aeterna_app`.
 ///
 /// # Errors
 /// [`Error::Connect`], [`Error::Role`].
 pub async fn tenant_tx(pool: &PgPool, scope: &TenantScope) -> Result<Transaction<'static, Postgres>, Error> {
-    let mut tx = pool.begin().await.map_err(|source| Error::Connect { source })?;
+    let mut tx = begin(pool).await.map_err(|source| Error::Connect { source })?;
     sqlx::query("select set_config('role', 'aeterna_app', true), set_config('app.tenant_id', $1, true)")
         .bind(scope.tenant().as_str())
         .execute(&mut *tx)
@@ -117,7 +188,7 @@ pub async fn tenant_tx(pool: &PgPool, scope: &TenantScope) -> Result<Transaction
 /// # Errors
 /// [`Error::Connect`], [`Error::Role`].
 pub async fn system_tx(pool: &PgPool) -> Result<Transaction<'static, Postgres>, Error> {
-    let mut tx = pool.begin().await.map_err(|source| Error::Connect { source })?;
+    let mut tx = begin(pool).await.map_err(|source| Error::Connect { source })?;
     sqlx::query("select set_config('role', 'aeterna_system', true)")
         .execute(&mut *tx)
         .await
@@ -133,7 +204,7 @@ pub async fn system_tx(pool: &PgPool) -> Result<Transaction<'static, Postgres>, 
 /// # Errors
 /// [`Error::Unsafe`] says what is wrong; [`Error::Connect`] or [`Error::Role`] when that cannot be told.
 pub async fn require_safe_role(pool: &PgPool) -> Result<(), Error> {
-    let mut tx = pool.begin().await.map_err(|source| Error::Connect { source })?;
+    let mut tx = begin(pool).await.map_err(|source| Error::Connect { source })?;
     let role = |source| Error::Role {
         role: "aeterna_app",
         source,
@@ -184,5 +255,27 @@ pub fn is_unavailable(error: &sqlx::Error) -> bool {
                 .any(|prefix| code.starts_with(prefix))
         }),
         _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_word_about_a_pooler_is_taken_out_of_the_url_and_nothing_else() {
+        assert_eq!(split_pooler("postgres://h/d"), ("postgres://h/d".to_owned(), false));
+        assert_eq!(
+            split_pooler("postgres://h/d?pgbouncer=true"),
+            ("postgres://h/d".to_owned(), true)
+        );
+        assert_eq!(
+            split_pooler("postgres://h/d?sslmode=require&pgbouncer=true&x=y"),
+            ("postgres://h/d?sslmode=require&x=y".to_owned(), true)
+        );
+        assert_eq!(
+            split_pooler("postgres://h/d?sslmode=require"),
+            ("postgres://h/d?sslmode=require".to_owned(), false)
+        );
     }
 }

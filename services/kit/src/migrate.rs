@@ -3,6 +3,8 @@
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::{Connection as _, PgConnection, PgPool};
 
+use crate::db;
+
 /// A set of migrations and the schema that it builds.
 #[derive(Debug, Clone, Copy)]
 pub struct Migrations {
@@ -23,6 +25,12 @@ pub enum Error {
         /// Why.
         #[source]
         source: sqlx::Error,
+    },
+    /// The lock and the search path of a migration are a session's, and a pooler in transaction mode has none.
+    #[error("cannot migrate the schema {schema} through a pooler: use a URL that leads to the database itself")]
+    BehindPooler {
+        /// The schema.
+        schema: &'static str,
     },
     /// A migration failed, or the ledger holds one that was changed afterwards.
     #[error("cannot migrate the schema {schema}")]
@@ -65,6 +73,9 @@ impl Migrations {
     pub async fn run(&self, pool: &PgPool) -> Result<(), Error> {
         let schema = self.schema;
         let prepare = |source| Error::Prepare { schema, source };
+        if db::is_behind_pooler(pool) {
+            return Err(Error::BehindPooler { schema });
+        }
         // A connection of its own: the search path and the lock must not go back to the pool.
         let mut connection = pool.acquire().await.map_err(prepare)?.detach();
         self.enter(&mut connection).await.map_err(prepare)?;
@@ -101,20 +112,21 @@ impl Migrations {
         let schema = self.schema;
         let prepare = |source| Error::Prepare { schema, source };
         let table = format!("{schema}._sqlx_migrations");
-        let there: Option<String> = sqlx::query_scalar("select to_regclass($1)::text")
-            .bind(&table)
-            .fetch_one(pool)
-            .await
-            .map_err(prepare)?;
-        let applied: Vec<i64> = if there.is_some() {
+        let applied: Vec<i64> = db::single("schema_check", pool, async |connection| {
+            let there: Option<String> = sqlx::query_scalar("select to_regclass($1)::text")
+                .bind(&table)
+                .fetch_one(&mut *connection)
+                .await?;
+            if there.is_none() {
+                return Ok(Vec::new());
+            }
             let select = format!("select version from {table} where success");
             sqlx::query_scalar(sqlx::AssertSqlSafe(select))
-                .fetch_all(pool)
+                .fetch_all(connection)
                 .await
-                .map_err(prepare)?
-        } else {
-            Vec::new()
-        };
+        })
+        .await
+        .map_err(prepare)?;
         let missing = self
             .migrator
             .iter()

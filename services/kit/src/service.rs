@@ -136,10 +136,11 @@ async fn check_database(pool: PgPool, migrations: Arc<Vec<Migrations>>) -> Resul
         set.check(&pool).await.map_err(|error| error.to_string())?;
     }
     if migrations.is_empty() {
-        sqlx::query("select 1")
-            .execute(&pool)
-            .await
-            .map_err(|error| error.to_string())?;
+        db::single("ping", &pool, async |connection| {
+            sqlx::query("select 1").execute(connection).await
+        })
+        .await
+        .map_err(|error| error.to_string())?;
     }
     Ok(())
 }

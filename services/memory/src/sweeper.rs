@@ -47,7 +47,7 @@ pub async fn run(state: State) {
 }
 
 async fn fetch_expired(pool: &PgPool) -> anyhow::Result<Vec<(String, Uuid)>> {
-    let mut tx = pool.begin().await?;
+    let mut tx = aeterna_kit::db::begin(pool).await?;
     // A role that sees ids and times, and no content.
     sqlx::query("set local role aeterna_sweeper").execute(&mut *tx).await?;
     let expired = sqlx::query_as(

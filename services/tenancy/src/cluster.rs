@@ -20,11 +20,12 @@ pub struct Cluster {
     pub timeline: i32,
 }
 
-/// Records the AeternaCluster as the owner of the database, once; returns the row.
+/// Records the AeternaCluster as the owner of the database, once; returns the row. `heir_of` is the uid of an owner that
+/// somebody has declared to be gone for good.
 ///
 /// # Errors
 /// [`Error::DatabaseOwnedByAnother`] when another AeternaCluster came first.
-pub async fn claim_database(pool: &PgPool, uid: Uuid, namespace: &str) -> Result<Cluster> {
+pub async fn claim_database(pool: &PgPool, uid: Uuid, namespace: &str, heir_of: Option<Uuid>) -> Result<Cluster> {
     let mut tx = aeterna_kit::db::system_tx(pool)
         .await
         .map_err(Error::transaction("claim the database"))?;
@@ -39,6 +40,15 @@ pub async fn claim_database(pool: &PgPool, uid: Uuid, namespace: &str) -> Result
     .execute(&mut *tx)
     .await
     .map_err(Error::database("claim the database"))?;
+    if let Some(gone) = heir_of {
+        sqlx::query("update routing.cluster set uid = $1, namespace = $2 where uid = $3")
+            .bind(uid)
+            .bind(namespace)
+            .bind(gone)
+            .execute(&mut *tx)
+            .await
+            .map_err(Error::database("take the database over"))?;
+    }
     let owner: Cluster =
         sqlx::query_as("select uid, namespace, incarnation, system_identifier, timeline from routing.cluster")
             .fetch_one(&mut *tx)

@@ -1,7 +1,8 @@
 //! A real PostgreSQL server.
 
+use std::ffi::OsStr;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
@@ -20,8 +21,15 @@ pub struct Postgres {
     programs: PathBuf,
     dir: TempDir,
     port: u16,
+    fsync: &'static str,
     server: Option<Guarded>,
 }
+
+/// Tests need no write to survive a power loss.
+const FORGETFUL: &str = "fsync=off";
+
+/// Where a commit is measured, it must cost what it costs.
+const DURABLE: &str = "fsync=on";
 
 static SHARED: OnceCell<Postgres> = OnceCell::const_new();
 
@@ -39,18 +47,30 @@ impl Postgres {
     /// # Errors
     /// When PostgreSQL is not installed or does not come up.
     pub async fn start() -> Result<Self> {
+        Self::start_with(FORGETFUL).await
+    }
+
+    /// Starts a server that keeps what it has acknowledged through a power loss, for measurements.
+    ///
+    /// # Errors
+    /// As [`Postgres::start`].
+    pub async fn start_durable() -> Result<Self> {
+        Self::start_with(DURABLE).await
+    }
+
+    async fn start_with(fsync: &'static str) -> Result<Self> {
         let programs = VERSIONS
             .iter()
             .map(|version| PathBuf::from(format!("/usr/lib/postgresql/{version}/bin")))
             .find(|dir| dir.join("initdb").exists())
             .context("PostgreSQL is not installed: run `make deps`")?;
         let dir = tempfile::Builder::new().prefix("aeterna-pg-").tempdir()?;
-        // initdb refuses to run as root; the user postgres comes with Debian's package.
         std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o777))?;
         let mut this = Self {
             programs,
             dir,
             port: free_port()?,
+            fsync,
             server: None,
         };
         this.init()?;
@@ -66,26 +86,21 @@ impl Postgres {
         let initdb = self.programs.join("initdb");
         let data = self.data();
         let options = ["-A", "trust", "-U", "postgres", "--no-sync", "--locale=C.UTF-8", "-D"];
-        let output = self.as_postgres(&initdb).args(options).arg(&data).output()?;
+        let mut words: Vec<&OsStr> = as_postgres().into_iter().map(OsStr::new).collect();
+        words.push(initdb.as_os_str());
+        let (program, before) = words.split_first().context("there is a program")?;
+        let output = Command::new(program)
+            .args(before)
+            .args(options)
+            .arg(&data)
+            .current_dir(self.dir.path())
+            .output()?;
         ensure!(
             output.status.success(),
             "initdb: {}",
             String::from_utf8_lossy(&output.stderr)
         );
         Ok(())
-    }
-
-    fn as_postgres(&self, program: &Path) -> Command {
-        if is_root() {
-            let mut command = Command::new("setpriv");
-            command
-                .args(["--reuid=postgres", "--regid=postgres", "--init-groups"])
-                .arg(program);
-            command.current_dir(self.dir.path());
-            command
-        } else {
-            Command::new(program)
-        }
     }
 
     fn data(&self) -> PathBuf {
@@ -95,13 +110,10 @@ impl Postgres {
     async fn run(&mut self) -> Result<()> {
         let (program, data, port) = (self.programs.join("postgres"), self.data(), self.port.to_string());
         let (program, data) = (program.to_string_lossy(), data.to_string_lossy());
-        let mut command: Vec<&str> = Vec::new();
-        if is_root() {
-            command.extend(["setpriv", "--reuid=postgres", "--regid=postgres", "--init-groups"]);
-        }
+        let mut command = as_postgres();
         command.extend([&*program, "-D", &*data, "-p", &*port, "-k", "", "-h", "127.0.0.1"]);
-        // Tests make many connections and need no write to survive a power loss.
-        command.extend(["-c", "max_connections=400", "-c", "fsync=off"]);
+        // Tests make many connections.
+        command.extend(["-c", "max_connections=400", "-c", self.fsync]);
         self.server = Some(Guarded::start(&command, "QUIT")?);
         let url = self.url_as("postgres", "postgres");
         wait_for("PostgreSQL", || async { Ok(PgConnection::connect(&url).await?) })
@@ -147,8 +159,22 @@ impl Postgres {
         self.url_as("postgres", name)
     }
 
+    /// Returns the port it listens on.
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
     fn url_as(&self, login: &str, database: &str) -> String {
         format!("postgres://{login}:aeterna@127.0.0.1:{}/{database}", self.port)
+    }
+}
+
+/// What stands before a program that refuses to run as root; the user postgres comes with Debian's package.
+pub(crate) fn as_postgres() -> Vec<&'static str> {
+    if is_root() {
+        vec!["setpriv", "--reuid=postgres", "--regid=postgres", "--init-groups"]
+    } else {
+        Vec::new()
     }
 }
 

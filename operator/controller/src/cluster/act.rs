@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
+use aeterna_crds::HEIR_ANNOTATION;
 use aeterna_crds::v1alpha1::{AeternaCluster, Reason, ShardStatus, SharedShard};
+use aeterna_kit::db;
 use aeterna_plan::cluster::KINDS;
 use aeterna_plan::cluster::build::{Children, autoscaler_name, build_migration};
 use aeterna_plan::report::Because;
@@ -37,6 +39,7 @@ pub(super) async fn prepare_stores(
     cluster: &AeternaCluster,
     namespace: &str,
 ) -> Result<StoresSeen, Error> {
+    context.registry.forget_other(namespace, cluster.uid().as_deref());
     let mut seen = StoresSeen {
         database: Ok(()),
         migrated: Ok(()),
@@ -83,6 +86,7 @@ pub(super) async fn prepare_stores(
             context.registry.put(
                 namespace,
                 Handle {
+                    uid: cluster.uid(),
                     pool: pool.clone(),
                     stores,
                     term,
@@ -125,9 +129,12 @@ async fn reach_database(
         Ok(pool) => pool,
         Err(error) => return Ok(Err(Because::new(Reason::SecretKeyMissing, error.to_string()))),
     };
-    let version: Result<i32, _> = sqlx::query_scalar("select current_setting('server_version_num')::int")
-        .fetch_one(&pool)
-        .await;
+    let version: Result<i32, _> = db::single("server_version", &pool, async |connection| {
+        sqlx::query_scalar("select current_setting('server_version_num')::int")
+            .fetch_one(connection)
+            .await
+    })
+    .await;
     Ok(match version {
         Err(error) => Err(unreachable(&error)),
         Ok(version) if version < OLDEST_POSTGRES => {
@@ -182,12 +189,19 @@ async fn claim(context: &Context, cluster: &AeternaCluster, namespace: &str, poo
         .unwrap_or_default();
     let because = |error: aeterna_tenancy::Error| {
         if matches!(error, aeterna_tenancy::Error::DatabaseOwnedByAnother { .. }) {
-            let message = format!("{error}; give this cluster a database of its own");
+            let message = format!(
+                "{error}; give this cluster a database of its own, or, if that one is gone for good, set the annotation \
+                 {HEIR_ANNOTATION} to its uid"
+            );
             return Because::new(Reason::DatabaseOwnedByAnother, message);
         }
         Because::new(Reason::DatabaseUnreachable, error.to_string())
     };
-    ownership::claim_database(pool, uid, namespace).await.map_err(because)?;
+    let heir_of = cluster.annotations().get(HEIR_ANNOTATION);
+    let heir_of = heir_of.and_then(|uid| Uuid::parse_str(uid).ok());
+    ownership::claim_database(pool, uid, namespace, heir_of)
+        .await
+        .map_err(because)?;
     match context.registry.get(namespace) {
         Some(known) => Ok(known.term),
         None => leader::raise_term(pool).await.map_err(because),

@@ -56,7 +56,9 @@ pub(super) async fn observe_pods(client: &Client, namespace: &str, wanted: &Chil
         // A status about an older template says nothing about this one.
         let current = status.observed_generation >= live.metadata.generation;
         let updated = status.updated_replicas.unwrap_or_default();
-        let ready = status.available_replicas.unwrap_or_default().min(updated);
+        // Pods of an older template may be the available ones.
+        let older = status.replicas.unwrap_or_default() - updated;
+        let ready = (status.available_replicas.unwrap_or_default() - older).clamp(0, updated);
         let ready = if current { ready } else { 0 };
         let trouble = if ready < desired {
             find_trouble(client, namespace, &name).await?

@@ -15,7 +15,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::observe::{self, Observation};
-use super::{Context, Error, has_finalizer, needs_finalizer};
+use super::{Context, Error, has_finalizer, needs_finalizer, owner};
 use crate::cluster::{prepare_shard, store_trouble};
 use crate::registry::Handle;
 
@@ -26,6 +26,7 @@ pub(super) struct Placed {
 
 /// Registers the tenant for this object, on the shard that it asks for if it is new.
 pub(super) async fn ensure_registered(
+    context: &Context,
     object: &TenantShard,
     handle: &Handle,
     tenant: &TenantId,
@@ -54,6 +55,9 @@ pub(super) async fn ensure_registered(
         && let Err(because) = prepare_dedicated(handle, tenant, &wanted).await
     {
         return Ok(Err(because));
+    }
+    if let Some(route) = &route {
+        owner::release_if_gone(context, handle, tenant, route).await?;
     }
     let owner = Owner {
         uid: object

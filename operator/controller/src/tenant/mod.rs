@@ -6,6 +6,7 @@
 
 mod act;
 mod observe;
+mod owner;
 mod report;
 
 use std::collections::HashMap;
@@ -13,11 +14,12 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use aeterna_crds::FINALIZER;
-use aeterna_crds::v1alpha1::{DeletionPolicy, Reason, TenantShard};
+use aeterna_crds::v1alpha1::{AeternaCluster, DeletionPolicy, Reason, TenantShard};
 use aeterna_kit::ids::TenantId;
 use aeterna_plan::report::Because;
 use aeterna_plan::tenant::{Action as Wanted, Report, plan_next};
 use kube::runtime::controller::Action;
+use kube::runtime::reflector::{ObjectRef, Store};
 use kube::{Client, ResourceExt as _};
 use tokio::time::Instant;
 
@@ -27,6 +29,9 @@ use crate::registry::{Handle, Registry};
 
 /// The field manager of the status.
 pub const MANAGER: &str = "aeterna-tenant";
+
+/// The name that every AeternaCluster has.
+const CLUSTER: &str = "aeterna";
 
 /// A tenant that is where it should be is looked at this often.
 const SETTLED: Duration = Duration::from_secs(300);
@@ -45,10 +50,22 @@ pub struct Context {
     pub events: Events,
     /// Clusters that are ready for tenants.
     pub registry: Arc<Registry>,
+    /// Clusters that are there.
+    pub clusters: Store<AeternaCluster>,
     /// How long failed objects wait.
     pub backoff: Backoff,
     /// When each object's counters were written last.
     pub written: Mutex<HashMap<String, Instant>>,
+}
+
+impl Context {
+    /// Returns the cluster of a namespace, if it is there and ready for tenants.
+    fn handle(&self, namespace: &str) -> Option<Handle> {
+        let there = self.clusters.get(&ObjectRef::new(CLUSTER).within(namespace));
+        self.registry
+            .forget_other(namespace, there.and_then(|cluster| cluster.uid()).as_deref());
+        self.registry.get(namespace)
+    }
 }
 
 /// Why a pass could not be finished. Whatever the user can do about is no error but a condition.
@@ -74,7 +91,7 @@ pub enum Error {
 /// [`Error`]: tried again after a while.
 pub async fn reconcile(object: Arc<TenantShard>, context: Arc<Context>) -> Result<Action, Error> {
     let key = report::key(&object);
-    let handle = context.registry.get(&object.namespace().unwrap_or_default());
+    let handle = context.handle(&object.namespace().unwrap_or_default());
     if object.metadata.deletion_timestamp.is_some() {
         act::clean_up(&context, &object, handle.as_ref()).await?;
         context.backoff.forget(&key);
@@ -90,14 +107,14 @@ pub async fn reconcile(object: Arc<TenantShard>, context: Arc<Context>) -> Resul
         report::report(&context, &object, waiting).await?;
         return Ok(Action::requeue(LINGERING));
     };
-    let (report, pace) = advance(&object, &handle).await?;
+    let (report, pace) = advance(&context, &object, &handle).await?;
     report::report(&context, &object, report).await?;
     context.backoff.forget(&key);
     Ok(Action::requeue(pace))
 }
 
 /// Observes, plans and acts; returns what to report and when to look again.
-async fn advance(object: &TenantShard, handle: &Handle) -> Result<(Report, Duration), Error> {
+async fn advance(context: &Context, object: &TenantShard, handle: &Handle) -> Result<(Report, Duration), Error> {
     let tenant = match TenantId::parse(object.spec.tenant_id.clone()) {
         Ok(tenant) => tenant,
         Err(error) => {
@@ -111,7 +128,7 @@ async fn advance(object: &TenantShard, handle: &Handle) -> Result<(Report, Durat
             ));
         }
     };
-    let placed = match act::ensure_registered(object, handle, &tenant).await? {
+    let placed = match act::ensure_registered(context, object, handle, &tenant).await? {
         Ok(placed) => placed,
         Err(because) => {
             let report = Report {

@@ -7,7 +7,7 @@ use sqlx::{FromRow as _, PgPool, Row as _};
 use uuid::Uuid;
 
 use aeterna_kit::auth::TenantScope;
-use aeterna_kit::db::timed;
+use aeterna_kit::db::single;
 
 use super::Route;
 use super::row::{COLUMNS, Stored};
@@ -51,13 +51,12 @@ pub struct Found {
 /// When the database does not answer.
 pub async fn fetch(pool: &PgPool, scope: &TenantScope, id: Uuid) -> sqlx::Result<Option<Stored>> {
     let query = format!("select {COLUMNS} from memory.fetch($1, $2) m");
-    timed(
-        "memory_fetch",
-        sqlx::query_as(sqlx::AssertSqlSafe(query))
-            .bind(scope.tenant().as_str())
-            .bind(id)
-            .fetch_optional(pool),
-    )
+    let query = sqlx::query_as(sqlx::AssertSqlSafe(query))
+        .bind(scope.tenant().as_str())
+        .bind(id);
+    single("memory_fetch", pool, async |connection| {
+        query.fetch_optional(connection).await
+    })
     .await
 }
 
@@ -85,19 +84,18 @@ pub async fn find(
               lateral (select (f.memory).*) m
          order by f.n"
     );
-    let rows = timed(
-        "memory_find",
-        sqlx::query(sqlx::AssertSqlSafe(query))
-            .bind(scope.tenant().as_str())
-            .bind(points)
-            .bind(text)
-            .bind(any)
-            .bind(&predicates.layers)
-            .bind(sqlx::types::Json(&predicates.identifiers))
-            .bind(&predicates.tags)
-            .bind(limit)
-            .fetch_all(pool),
-    )
+    let query = sqlx::query(sqlx::AssertSqlSafe(query))
+        .bind(scope.tenant().as_str())
+        .bind(points)
+        .bind(text)
+        .bind(any)
+        .bind(&predicates.layers)
+        .bind(sqlx::types::Json(&predicates.identifiers))
+        .bind(&predicates.tags)
+        .bind(limit);
+    let rows = single("memory_find", pool, async |connection| {
+        query.fetch_all(connection).await
+    })
     .await?;
     let mut found = Found::default();
     for row in rows {

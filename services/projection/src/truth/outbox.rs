@@ -36,16 +36,15 @@ pub async fn confirm(
     let outbox: Vec<i64> = applied.iter().map(|done| done.outbox_id).collect();
     let points: Vec<Uuid> = applied.iter().map(|done| done.point_id).collect();
     let versions: Vec<i64> = applied.iter().map(|done| done.version).collect();
-    aeterna_kit::db::timed(
-        "memory_confirm",
-        sqlx::query_scalar("select * from memory.confirm($1, $2, $3, $4, $5)")
-            .bind(scope.tenant().as_str())
-            .bind(generation)
-            .bind(outbox)
-            .bind(points)
-            .bind(versions)
-            .fetch_all(pool),
-    )
+    let query = sqlx::query_scalar("select * from memory.confirm($1, $2, $3, $4, $5)")
+        .bind(scope.tenant().as_str())
+        .bind(generation)
+        .bind(outbox)
+        .bind(points)
+        .bind(versions);
+    aeterna_kit::db::single("memory_confirm", pool, async |connection| {
+        query.fetch_all(connection).await
+    })
     .await
     .map_err(Error::database("confirm applied points"))
 }

@@ -232,20 +232,20 @@ pub async fn fetch_changed_since(tx: &mut PgConnection, tenant: &str, since: Xid
 pub async fn analyze_if_grown(pool: &PgPool) -> Result<()> {
     const OPERATION: &str = "analyze the memories";
     // A tenth of the table, as autovacuum's own threshold, but now instead of within a minute.
-    let grown: bool = sqlx::query_scalar(
-        "select coalesce(bool_or(n_mod_since_analyze > 1000 + n_live_tup / 10), false)
-         from pg_stat_user_tables where schemaname = 'memory' and relname = 'memories'",
-    )
-    .fetch_one(pool)
+    aeterna_kit::db::single("memory_analyze", pool, async |connection| {
+        let grown: bool = sqlx::query_scalar(
+            "select coalesce(bool_or(n_mod_since_analyze > 1000 + n_live_tup / 10), false)
+             from pg_stat_user_tables where schemaname = 'memory' and relname = 'memories'",
+        )
+        .fetch_one(&mut *connection)
+        .await?;
+        if grown {
+            sqlx::query("analyze memory.memories").execute(connection).await?;
+        }
+        Ok(())
+    })
     .await
-    .map_err(Error::database(OPERATION))?;
-    if grown {
-        sqlx::query("analyze memory.memories")
-            .execute(pool)
-            .await
-            .map_err(Error::database(OPERATION))?;
-    }
-    Ok(())
+    .map_err(Error::database(OPERATION))
 }
 
 /// Opens a transaction whose statements all see one snapshot, in the tenant's scope.

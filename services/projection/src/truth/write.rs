@@ -174,17 +174,17 @@ pub async fn write(
 ) -> Result<Vec<Written>> {
     let embeddings: Vec<Vec<u8>> = items.iter().map(|item| encode_embedding(&item.embedding)).collect();
     let hashes: Vec<&[u8]> = items.iter().map(|item| item.content_hash.as_slice()).collect();
-    aeterna_kit::db::timed(
-        "memory_write",
+    let query =
         sqlx::query_as("select * from memory.write($1, $2, $3, $4, $5, make_interval(secs => $6)) order by ord")
             .bind(scope.tenant().as_str())
             .bind(model)
             .bind(sqlx::types::Json(items))
             .bind(embeddings)
             .bind(hashes)
-            .bind(claim.as_secs_f64())
-            .fetch_all(pool),
-    )
+            .bind(claim.as_secs_f64());
+    aeterna_kit::db::single("memory_write", pool, async |connection| {
+        query.fetch_all(connection).await
+    })
     .await
     .map_err(|source| classify(scope, source))
 }

@@ -52,18 +52,24 @@ impl Ground {
     /// The same on a server of the test's own, which it may stop.
     pub async fn on(server: &Postgres) -> Result<Self> {
         let database_url = server.fresh_database().await?;
+        Self::through(server, &database_url, database_url.clone()).await
+    }
+
+    /// The same where everything but the migrations goes another way to the database.
+    pub async fn through(server: &Postgres, direct: &str, database_url: String) -> Result<Self> {
         let limits = Limits {
             connections: 20,
             ..Limits::default()
         };
         let pool = connect_lazy(&database_url, "tests", limits)?;
-        let root = connect_lazy(&server.superuser(&database_url), "tests-root", limits)?;
+        let straight = connect_lazy(direct, "tests", limits)?;
+        let root = connect_lazy(&server.superuser(direct), "tests-root", limits)?;
         for set in [
             aeterna_kit::migrate::kit_migrations(),
             aeterna_tenancy::migrations(),
             aeterna_projection::migrations(),
         ] {
-            set.run(&pool).await?;
+            set.run(&straight).await?;
         }
         let dir = tempfile::tempdir()?;
         let store = Server::open(dir.path())?.start().await?;

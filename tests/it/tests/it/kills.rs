@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use aeterna_projection::truth::{self, Kind, WriteItem};
 use aeterna_relocator::drive::Context;
@@ -45,12 +45,20 @@ struct Log {
     deleted: BTreeSet<Uuid>,
 }
 
+/// Between a client and who watches it.
+#[derive(Default)]
+struct Signals {
+    stop: AtomicBool,
+    rounds: AtomicUsize,
+}
+
 /// Creates and deletes until told to stop; keeps the client's log.
-async fn work(ground: &Ground, tenant: &Tenant, mut log: Log, stop: &AtomicBool) -> Result<Log> {
+async fn work(ground: &Ground, tenant: &Tenant, mut log: Log, signals: &Signals) -> Result<Log> {
     for n in 0.. {
-        if stop.load(Ordering::SeqCst) {
+        if signals.stop.load(Ordering::SeqCst) {
             break;
         }
+        signals.rounds.fetch_add(1, Ordering::SeqCst);
         let item = create(Uuid::now_v7(), &format!("write {n}"));
         let written = ground.write(tenant, vec![item]).await?;
         log.live
@@ -78,15 +86,20 @@ async fn survive(point: Point) -> Result<()> {
     ground.fill(&tenant, 300).await?;
     let away = ground.dedicated(&tenant).await?;
     let id = ground.begin(&tenant, &away, jiff::SignedDuration::ZERO).await?;
-    let stop = Arc::new(AtomicBool::new(false));
+    let signals = Arc::new(Signals::default());
     let client = {
-        let (ground, tenant, stop) = (Arc::clone(&ground), tenant.clone(), Arc::clone(&stop));
-        tokio::spawn(async move { work(&ground, &tenant, Log::default(), &stop).await })
+        let (ground, tenant, signals) = (Arc::clone(&ground), tenant.clone(), Arc::clone(&signals));
+        tokio::spawn(async move { work(&ground, &tenant, Log::default(), &signals).await })
     };
+    ground
+        .wait_until("the client is at work", async || {
+            Ok(signals.rounds.load(Ordering::SeqCst) > 5)
+        })
+        .await?;
     ground.crash_at(point).await?;
     ground.expire_leases().await?;
     ground.drive_until(&ground.context, &tenant, id, Step::Clean).await?;
-    stop.store(true, Ordering::SeqCst);
+    signals.stop.store(true, Ordering::SeqCst);
     let log = client.await??;
     ensure!(!log.live.is_empty(), "the client wrote nothing");
 

@@ -17,7 +17,11 @@ const APP: &str = "aeterna-migrate";
 #[must_use]
 pub fn build_migration(cluster: &AeternaCluster) -> Job {
     let spec = &cluster.spec;
-    let from = &spec.database.url_secret_ref;
+    let database = &spec.database;
+    let from = database
+        .migration_url_secret_ref
+        .as_ref()
+        .unwrap_or(&database.url_secret_ref);
     let mut hash = DefaultHasher::new();
     (image(&spec.release, "memory-service"), &from.name, &from.key).hash(&mut hash);
     let container = Container {

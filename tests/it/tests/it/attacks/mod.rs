@@ -3,5 +3,6 @@
 mod cutover;
 mod intents;
 mod late_requests;
+mod pooler;
 mod tenants;
 mod truth;
