@@ -16,7 +16,12 @@ timed() {
   local name=$1 start=$SECONDS
   shift
   say "== $name"
-  "$@" || die "$name failed"
+  # In a condition bash would ignore `set -e` inside of the step, and only its last command would count.
+  set +e
+  (set -e; "$@")
+  local status=$?
+  set -e
+  ((status == 0)) || die "$name failed"
   printf '   %s: %d s\n' "$name" $((SECONDS - start))
 }
 

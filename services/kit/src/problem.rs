@@ -58,6 +58,8 @@ pub enum Code {
     TenantMoving,
     /// The embedding model did not answer, or answered something else.
     EmbeddingFailed,
+    /// No shared shard has room for a new tenant.
+    NoShardHasRoom,
     /// A store that this needs is away.
     Unavailable,
     /// The deadline of the request is over.
@@ -146,6 +148,11 @@ impl Code {
                 "EMBEDDING_FAILED",
                 StatusCode::BAD_GATEWAY,
                 "The text could not be embedded",
+            ),
+            Self::NoShardHasRoom => (
+                "NO_SHARD_HAS_ROOM",
+                StatusCode::INSUFFICIENT_STORAGE,
+                "There is no room for another tenant",
             ),
             Self::Unavailable => ("UNAVAILABLE", StatusCode::SERVICE_UNAVAILABLE, "A store is away"),
             Self::Timeout => ("TIMEOUT", StatusCode::GATEWAY_TIMEOUT, "The request took too long"),

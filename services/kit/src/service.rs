@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::Router;
 use clap::{Args, Parser, Subcommand};
 use sqlx::PgPool;
+use tokio::sync::OnceCell;
 use tracing_subscriber::EnvFilter;
 use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
@@ -112,10 +113,11 @@ impl Foundation {
         let cache = Cache::connect_lazy(settings.redis_url.as_deref())?;
         let authenticator = settings.authenticator()?;
         let (asked, migrations) = (pool.clone(), Arc::new(definition.migrations.clone()));
+        let safe = Arc::new(OnceCell::new());
         let pinged = cache.clone();
         let readiness = Readiness::default()
             .with("database", Need::Required, move || {
-                check_database(asked.clone(), Arc::clone(&migrations))
+                check_database(asked.clone(), Arc::clone(&migrations), Arc::clone(&safe))
             })
             .with("cache", Need::Optional, move || {
                 let cache = pinged.clone();
@@ -131,7 +133,7 @@ impl Foundation {
 }
 
 /// The database answers, has the schemas, and its role is safe.
-async fn check_database(pool: PgPool, migrations: Arc<Vec<Migrations>>) -> Result<(), String> {
+async fn check_database(pool: PgPool, migrations: Arc<Vec<Migrations>>, safe: Arc<OnceCell<()>>) -> Result<(), String> {
     for set in migrations.iter() {
         set.check(&pool).await.map_err(|error| error.to_string())?;
     }
@@ -141,7 +143,12 @@ async fn check_database(pool: PgPool, migrations: Arc<Vec<Migrations>>) -> Resul
         })
         .await
         .map_err(|error| error.to_string())?;
+        return Ok(());
     }
+    // Once it was found safe; the database may have been away when the process started.
+    safe.get_or_try_init(|| db::require_safe_role(&pool))
+        .await
+        .map_err(|error| error.to_string())?;
     Ok(())
 }
 
@@ -165,7 +172,7 @@ pub async fn migrate(definition: &Definition, database: &Database) -> anyhow::Re
 pub async fn run(definition: &Definition, settings: &Settings, laid: Foundation, routes: Router) -> anyhow::Result<()> {
     match db::require_safe_role(&laid.pool).await {
         Err(error @ db::Error::Unsafe { .. }) => return Err(error.into()),
-        // Away, or not migrated yet: /ready says so, and the role is looked at again by whoever starts next.
+        // Away, or not migrated yet: /ready says so, and looks at the role again.
         Err(error) => tracing::warn!(%error, "the database's role could not be looked at"),
         Ok(()) => {}
     }

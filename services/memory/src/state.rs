@@ -5,6 +5,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use axum::extract::FromRef;
 use sqlx::PgPool;
+use tokio::sync::Semaphore;
 
 use aeterna_kit::auth::{Authenticator, TenantScope};
 use aeterna_kit::ids::TenantId;
@@ -39,6 +40,8 @@ pub struct State {
     pub onboarding: Onboarding,
     /// Routes as the last answer of the database told them. A stale one costs a second try, never a wrong answer.
     pub routes: Routes,
+    /// One re-check of points without a row runs at a time.
+    pub rechecks: Arc<Semaphore>,
 }
 
 impl FromRef<State> for Authenticator {
@@ -61,6 +64,7 @@ impl State {
             writer: Writer::new(laid.pool.clone()),
             onboarding: settings.onboarding,
             routes: Routes::default(),
+            rechecks: Arc::new(Semaphore::new(1)),
         })
     }
 
@@ -73,8 +77,8 @@ impl State {
     /// Returns the model for a tenant: its route's, as far as it is known.
     #[must_use]
     pub fn model_of(&self, scope: &TenantScope) -> String {
-        let known = self.routes.get(scope.tenant());
-        known.map_or_else(|| self.embedders.default_model().to_owned(), |route| route.model)
+        let known = self.routes.model(scope.tenant());
+        known.unwrap_or_else(|| self.embedders.default_model().to_owned())
     }
 
     /// Registers a tenant that the database does not know, if that is allowed.
@@ -87,13 +91,7 @@ impl State {
             Onboarding::Open => {
                 routes::register_on_first_write(&self.pool, scope.tenant())
                     .await
-                    .map_err(|error| {
-                        Problem::hiding(
-                            Code::Unavailable,
-                            "the tenant could not be registered; try again soon",
-                            &error,
-                        )
-                    })?;
+                    .map_err(|error| onboarding_problem(&error))?;
                 Ok(())
             }
         }
@@ -110,13 +108,28 @@ pub fn not_declared(scope: &TenantScope) -> Problem {
     Problem::new(Code::TenantNotDeclared, detail)
 }
 
-/// The problem of a text that could not be embedded.
+fn onboarding_problem(error: &aeterna_tenancy::Error) -> Problem {
+    if matches!(
+        error,
+        aeterna_tenancy::Error::ShardFull { .. } | aeterna_tenancy::Error::UnknownShard { .. }
+    ) {
+        let detail = "no shared shard takes another tenant; add one to the AeternaCluster's sharding.sharedShards";
+        return Problem::hiding(Code::NoShardHasRoom, detail, error);
+    }
+    Problem::hiding(
+        Code::Unavailable,
+        "the tenant could not be registered; try again soon",
+        error,
+    )
+}
+
+/// The problem of a text that could not be embedded; `pointer` names it in the request.
 #[must_use]
-pub fn embedding_problem(error: &embedding::Error) -> Problem {
+pub fn embedding_problem(pointer: &str, error: &embedding::Error) -> Problem {
     if matches!(error, embedding::Error::Empty) {
         return Problem::field(
             Code::InvalidContent,
-            "/content",
+            pointer,
             "the text has no word that can be embedded",
         );
     }
@@ -129,7 +142,14 @@ pub fn embedding_problem(error: &embedding::Error) -> Problem {
 
 /// Routes as they were last seen.
 #[derive(Debug, Clone, Default)]
-pub struct Routes(Arc<RwLock<HashMap<TenantId, Route>>>);
+pub struct Routes(Arc<RwLock<HashMap<TenantId, Known>>>);
+
+/// What is known of a tenant: a write tells its model, a search its whole route.
+#[derive(Debug, Clone)]
+enum Known {
+    Model(String),
+    Route(Route),
+}
 
 /// Tenants remembered; beyond, all are forgotten and asked for again.
 const REMEMBERED: usize = 100_000;
@@ -138,24 +158,43 @@ impl Routes {
     /// Returns what was last seen.
     #[must_use]
     pub fn get(&self, tenant: &TenantId) -> Option<Route> {
-        self.0
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(tenant)
-            .cloned()
+        match self.known(tenant)? {
+            Known::Route(route) => Some(route),
+            Known::Model(_) => None,
+        }
     }
 
-    /// Remembers what was seen.
+    /// Returns the tenant's model, as it was last seen.
+    #[must_use]
+    pub fn model(&self, tenant: &TenantId) -> Option<String> {
+        self.known(tenant).map(|known| match known {
+            Known::Model(model) => model,
+            Known::Route(route) => route.model,
+        })
+    }
+
+    fn known(&self, tenant: &TenantId) -> Option<Known> {
+        let routes = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        routes.get(tenant).cloned()
+    }
+
+    /// Remembers the route that a search saw.
     pub fn put(&self, tenant: &TenantId, route: Route) {
+        self.remember(tenant, Known::Route(route));
+    }
+
+    /// Remembers the model that a write was taken with; a route that names it as well is kept.
+    pub fn put_model(&self, tenant: &TenantId, model: &str) {
+        if self.model(tenant).as_deref() != Some(model) {
+            self.remember(tenant, Known::Model(model.to_owned()));
+        }
+    }
+
+    fn remember(&self, tenant: &TenantId, known: Known) {
         let mut routes = self.0.write().unwrap_or_else(PoisonError::into_inner);
         if routes.len() >= REMEMBERED {
             routes.clear();
         }
-        routes.insert(tenant.clone(), route);
-    }
-
-    /// Forgets a tenant's route: it did not hold.
-    pub fn forget(&self, tenant: &TenantId) {
-        self.0.write().unwrap_or_else(PoisonError::into_inner).remove(tenant);
+        routes.insert(tenant.clone(), known);
     }
 }

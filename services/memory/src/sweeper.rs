@@ -31,16 +31,18 @@ pub async fn run(state: State) {
             }
         };
         let full = i64::try_from(expired.len()).is_ok_and(|count| count == LIMIT);
+        let mut progress = false;
         for (tenant, id) in expired {
             let Ok(tenant) = TenantId::parse(tenant) else { continue };
             let scope = TenantScope::for_worker(tenant);
             let item = WriteItem::bare(Kind::Expire, id);
-            // A tenant at its cutover, or one that takes no writes: the next look finds the memory again.
-            if let Err(error) = state.writer.write(&scope, &state.model_of(&scope), item).await {
-                tracing::debug!(%error, "an expired memory waits");
+            match state.writer.write(&scope, &state.model_of(&scope), item).await {
+                Ok(_) => progress = true,
+                // A tenant at its cutover, or one that takes no writes: the next look finds the memory again.
+                Err(error) => tracing::debug!(%error, "an expired memory waits"),
             }
         }
-        if !full {
+        if !full || !progress {
             tokio::time::sleep(IDLE).await;
         }
     }

@@ -10,9 +10,9 @@ end $$;
 -- Writes a batch of one tenant: shared fence, then the route, then rows and outbox.
 --
 -- p_items: [{kind: create|delete|expire|orphan, id, pointId?, layer, content, identifiers, metadata, tags, importance,
--- expiresAt, dedupe}], with embeddings and hashes of the same order beside it.
+-- expiresAt, dedupe, keyed}], with embeddings and hashes of the same order beside it.
 -- Outcomes: created, duplicate (an equal live memory is there), exists (same id, same content), conflict (same id, other
--- content), deleted, absent. Only created and deleted have an outbox_id.
+-- content), gone (a keyed id that was deleted), deleted, absent. Only created and deleted have an outbox_id.
 --
 -- SQLSTATE AE001 tenant unknown, AE002 embedded with a model that is not the route's (DETAIL: the route's model),
 -- AE003 tenant not writable, AE004 isolation level is not READ COMMITTED, 55P03 the fence is held.
@@ -45,7 +45,8 @@ begin
     if route.access <> 'ReadWrite' then
         raise exception 'tenant % is %', p_tenant, route.access using errcode = 'AE003';
     end if;
-    if p_model <> route.model then
+    -- What deletes carries no vector, and must not wait for one.
+    if p_model <> route.model and p_items @? '$[*] ? (@.kind == "create")' then
         raise exception 'embedded with %, the route wants %', p_model, route.model using errcode = 'AE002', detail = route.model;
     end if;
 
@@ -53,7 +54,9 @@ begin
         select i.ordinality::integer as n, x.*, p_embeddings[i.ordinality] as embedding, p_hashes[i.ordinality] as hash
         from jsonb_array_elements(p_items) with ordinality i,
              jsonb_to_record(i.value) as x(kind text, id uuid, "pointId" uuid, layer text, content text, identifiers jsonb,
-                metadata jsonb, tags text[], importance real, "expiresAt" timestamptz, dedupe boolean)
+                metadata jsonb, tags text[], importance real, "expiresAt" timestamptz, dedupe boolean, keyed boolean)
+        -- Two batches lock their rows in one order.
+        order by x.id
     loop
         outcome := null; new := null; outbox := null;
         if item.kind = 'create' then
@@ -80,6 +83,8 @@ begin
                         new := old;
                         outcome := case when old.content_hash = item.hash and old.layer = item.layer
                             and old.identifiers = item.identifiers then 'exists' else 'conflict' end;
+                    elsif item.keyed then
+                        outcome := 'gone';
                     else
                         -- Made again after its deletion: the same point, a higher version.
                         update memory.memories m set version = nextval('memory.versions'), changed_xid = pg_current_xact_id(),
@@ -109,7 +114,7 @@ begin
             insert into memory.memories as m (tenant_id, id, point_id, version, changed_xid, state, layer, content,
                 content_hash, embedding, model, deleted_at)
             values (p_tenant, item."pointId", item."pointId", nextval('memory.versions'), pg_current_xact_id(), 'deleted',
-                'user', '', '', '', p_model, now())
+                'user', '', '', '', route.model, now())
             on conflict do nothing returning * into new;
             outcome := case when found then 'deleted' else 'absent' end;
         else

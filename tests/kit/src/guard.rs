@@ -2,17 +2,31 @@
 
 use std::net::{Ipv4Addr, TcpListener};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 
-/// Returns a loopback port that nobody listens on at this moment.
+/// Ports below the range that the kernel gives to outgoing connections: such a one could take a port before its server does.
+const PORTS: std::ops::Range<u16> = 12_000..32_000;
+
+static NEXT: AtomicU16 = AtomicU16::new(0);
+
+/// Returns a loopback port that nobody listens on, and that this process has not returned before.
 ///
 /// # Errors
 /// When no port is free.
 pub fn free_port() -> Result<u16> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("no loopback port is free")?;
-    Ok(listener.local_addr()?.port())
+    // Test processes that run at the same time begin at different places.
+    let begin = u16::try_from(std::process::id() % 1_000).unwrap_or_default() * 20;
+    for _ in PORTS {
+        let place = begin.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % (PORTS.end - PORTS.start);
+        let port = PORTS.start + place;
+        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+            return Ok(port);
+        }
+    }
+    bail!("no loopback port is free")
 }
 
 /// A server process, and the shell that ends it when this process ends.

@@ -116,14 +116,32 @@ impl Client {
         }
     }
 
+    /// Tells whether the vector search finds a memory by its own words, to which it is nearest.
+    ///
+    /// # Errors
+    /// When the service does not answer 200.
+    pub async fn finds(&self, id: Uuid, content: &str) -> Result<bool> {
+        let body = json!({"query": content, "limit": 5, "mode": "semantic"});
+        let (answer, _) = self.ask(&body).await?;
+        let items = answer.pointer("/items").and_then(Value::as_array);
+        let id = json!(id);
+        Ok(items
+            .into_iter()
+            .flatten()
+            .any(|item| item.pointer("/memory/id") == Some(&id)))
+    }
+
     /// Searches, once; returns the answer and how long it took.
     ///
     /// # Errors
     /// When the service does not answer 200.
     pub async fn search(&self, query: &str, limit: u32) -> Result<(Value, Duration)> {
-        let body = json!({"query": query, "limit": limit});
+        self.ask(&json!({"query": query, "limit": limit})).await
+    }
+
+    async fn ask(&self, body: &Value) -> Result<(Value, Duration)> {
         let started = Instant::now();
-        let response = self.send(Method::POST, "/api/v1/memories/search", Some(&body)).await?;
+        let response = self.send(Method::POST, "/api/v1/memories/search", Some(body)).await?;
         let status = response.status();
         let answer: Value = response.json().await.context("the answer is no JSON")?;
         if status != StatusCode::OK {

@@ -26,9 +26,9 @@ pub struct Ledger {
 pub struct Verdict {
     /// Memories whose creation was acknowledged and which were not deleted.
     pub acknowledged: usize,
-    /// Those that the service has.
+    /// Those that the service has, and that a search finds where one was asked.
     pub found: usize,
-    /// Those that it has not.
+    /// Those that it has not, or that no search finds.
     pub lost: usize,
     /// Deleted ones that it has.
     pub came_back: usize,

@@ -140,7 +140,7 @@ async fn load(traffic: Traffic, rate: u32, readers: usize, seconds: Option<u64>)
     running.await??;
     let (writes, searches) = traffic.latencies();
     println!("    writes: {writes}");
-    println!("    searches: {searches}, {} failed", traffic.failed_searches());
+    println!("    searches: {searches}, {}", traffic.failed_searches());
     let verdict = traffic.check().await?;
     println!("    {verdict}");
     ensure!(

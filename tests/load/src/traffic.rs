@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use futures::StreamExt as _;
+use serde_json::Value;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use uuid::Uuid;
@@ -17,6 +18,12 @@ const DELETE_EVERY: u64 = 5;
 
 /// Checks at the same time.
 const CHECKS: usize = 64;
+
+/// Memories that are searched for in a check; the others are only read.
+const SEARCHED: usize = 500;
+
+/// How long a check waits for what the relay still has to bring to the vector store, after an outage.
+const SETTLED: Duration = Duration::from_secs(45);
 
 /// What was measured, in milliseconds, sorted.
 #[derive(Debug, Default)]
@@ -46,6 +53,11 @@ impl Latencies {
     }
 }
 
+/// What is stored under an id.
+fn content(id: Uuid) -> String {
+    format!("observation of a running agent: {id}")
+}
+
 /// The traffic of one tenant.
 #[derive(Debug, Clone)]
 pub struct Traffic {
@@ -61,7 +73,23 @@ struct Shared {
     acknowledged: u64,
     repeated: u64,
     failed: u64,
+    degraded: u64,
     slowest: Duration,
+}
+
+impl Shared {
+    /// Notes an answer; one without a hit is a failure as soon as there is something to find.
+    fn read(&mut self, answer: &Value, took: Duration) {
+        let full = |field| {
+            answer
+                .pointer(field)
+                .and_then(Value::as_array)
+                .is_some_and(|list| !list.is_empty())
+        };
+        self.reads.add(took);
+        self.failed += u64::from(!full("/items") && self.acknowledged > 0);
+        self.degraded += u64::from(full("/degraded"));
+    }
 }
 
 impl Traffic {
@@ -112,10 +140,7 @@ impl Traffic {
             Some(id) => self.client.delete(id).await?,
             None => {
                 let id = Uuid::now_v7();
-                let repeats = self
-                    .client
-                    .create(id, &format!("observation {number} of a running agent: {id}"))
-                    .await?;
+                let repeats = self.client.create(id, &content(id)).await?;
                 self.lock().ledger.created(id);
                 repeats
             }
@@ -132,6 +157,19 @@ impl Traffic {
         Ok(())
     }
 
+    /// Searches for a memory until it is found, or the time is over.
+    async fn is_found(&self, id: Uuid, until: Instant) -> Result<bool> {
+        loop {
+            if self.client.finds(id, &content(id)).await? {
+                return Ok(true);
+            }
+            if Instant::now() > until {
+                return Ok(false);
+            }
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        }
+    }
+
     fn take_live(&self) -> Option<Uuid> {
         let mut shared = self.lock();
         let id = shared.ledger.any_live()?;
@@ -142,7 +180,7 @@ impl Traffic {
     async fn read_on(&self, stop: &watch::Receiver<bool>) -> Result<()> {
         while !*stop.borrow() {
             match self.client.search("a running agent", 5).await {
-                Ok((_, took)) => self.lock().reads.add(took),
+                Ok((answer, took)) => self.lock().read(&answer, took),
                 Err(_) => self.lock().failed += 1,
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
@@ -178,21 +216,29 @@ impl Traffic {
         self.lock().acknowledged
     }
 
-    /// Returns how many searches failed.
+    /// Tells how many searches failed or found nothing, and how many went without vectors.
     #[must_use]
-    pub fn failed_searches(&self) -> u64 {
-        self.lock().failed
+    pub fn failed_searches(&self) -> String {
+        let shared = self.lock();
+        format!("{} failed, {} degraded", shared.failed, shared.degraded)
     }
 
-    /// Asks the service for everything that it has acknowledged.
+    /// Asks the service for everything that it has acknowledged, and searches for a part of it: a read comes from the
+    /// truth, only a search shows that the projection has it too.
     ///
     /// # Errors
     /// When an answer cannot be had.
     pub async fn check(&self) -> Result<Verdict> {
         let entries = self.lock().ledger.entries();
+        let every = entries.len().div_ceil(SEARCHED).max(1);
+        let until = Instant::now() + SETTLED;
         let mut verdict = Verdict::default();
-        let mut asked = futures::stream::iter(entries)
-            .map(|(id, fate): (Uuid, Fate)| async move { anyhow::Ok((fate, self.client.exists(id).await?)) })
+        let mut asked = futures::stream::iter(entries.into_iter().enumerate())
+            .map(|(place, (id, fate))| async move {
+                let there = self.client.exists(id).await?;
+                let searched = there && fate == Fate::Live && place.is_multiple_of(every);
+                anyhow::Ok((fate, there && (!searched || self.is_found(id, until).await?)))
+            })
             .buffer_unordered(CHECKS);
         while let Some(answer) = asked.next().await {
             let (fate, is_there) = answer?;

@@ -1,6 +1,7 @@
 //! Metrics of requests, under the names that the dashboards use.
 
 use axum::extract::{MatchedPath, Request};
+use axum::http::Method;
 use axum::middleware::Next;
 use axum::response::Response;
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
@@ -29,7 +30,7 @@ pub fn install(service: &'static str) -> Result<PrometheusHandle, BuildError> {
 /// Counts and times a request as `METHOD /template`; a path that nobody serves is `unmatched`, whatever it says.
 pub async fn layer(request: Request, next: Next) -> Response {
     let endpoint = match request.extensions().get::<MatchedPath>() {
-        Some(path) => format!("{} {}", request.method(), path.as_str()),
+        Some(path) => format!("{} {}", known(request.method()), path.as_str()),
         None => "unmatched".to_owned(),
     };
     let in_flight = InFlight::enter();
@@ -40,6 +41,24 @@ pub async fn layer(request: Request, next: Next) -> Response {
     metrics::counter!("http_requests_total", "endpoint" => endpoint.clone(), "status" => status).increment(1);
     metrics::histogram!("http_request_duration_seconds", "endpoint" => endpoint).record(started.elapsed());
     response
+}
+
+/// The method, if it is one that anybody serves: a label must not grow with what clients invent.
+fn known(method: &Method) -> &str {
+    let served = [
+        Method::GET,
+        Method::POST,
+        Method::PUT,
+        Method::PATCH,
+        Method::DELETE,
+        Method::HEAD,
+        Method::OPTIONS,
+    ];
+    if served.contains(method) {
+        method.as_str()
+    } else {
+        "OTHER"
+    }
 }
 
 /// Counts down also when the client goes away.

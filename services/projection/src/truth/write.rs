@@ -60,6 +60,8 @@ pub struct WriteItem {
     pub expires_at: Option<Timestamp>,
     /// Create: an equal live memory is returned instead.
     pub dedupe: bool,
+    /// Create: the id stands for a request, not for a memory; the same request does not make a deleted memory again.
+    pub keyed: bool,
     /// Create: the vector.
     #[serde(skip)]
     pub embedding: Vec<f32>,
@@ -84,6 +86,7 @@ impl WriteItem {
             importance: None,
             expires_at: None,
             dedupe: false,
+            keyed: false,
             embedding: Vec::new(),
             content_hash: Vec::new(),
         }
@@ -101,6 +104,8 @@ pub enum Outcome {
     Exists,
     /// The id is there with other content.
     Conflict,
+    /// The keyed id was there and is deleted.
+    Gone,
     /// The memory, or the orphan, is a tombstone now.
     Deleted,
     /// There was nothing to delete.
@@ -137,6 +142,7 @@ impl FromRow<'_, PgRow> for Written {
             "duplicate" => Outcome::Duplicate,
             "exists" => Outcome::Exists,
             "conflict" => Outcome::Conflict,
+            "gone" => Outcome::Gone,
             "deleted" => Outcome::Deleted,
             _ => Outcome::Absent,
         };

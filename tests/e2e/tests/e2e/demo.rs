@@ -36,6 +36,11 @@ pub fn the_demo_moves_a_tenant_there_and_back_and_loses_nothing(ground: &Ground)
     ensure!(stored > 20_000, "large-corp has {stored} texts");
     let verified = lines.iter().filter(|line| line.starts_with("verified ")).count();
     ensure!(verified == 2, "{verified} moves were verified");
+    let searches: Vec<_> = lines.iter().filter(|line| line.starts_with("searches: ")).collect();
+    ensure!(searches.len() == 2, "{} moves were searched", searches.len());
+    for line in searches {
+        ensure!(line.ends_with(", 0 failed, 0 degraded"), "reads paused: {line}");
+    }
     let web = lines
         .iter()
         .position(|line| line.contains("a web server written in Rust"))

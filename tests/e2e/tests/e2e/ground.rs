@@ -143,14 +143,24 @@ impl Load {
 }
 
 /// Waits until `look` finds something, for at most `limit`.
-pub fn wait<T>(what: &str, limit: Duration, mut look: impl FnMut() -> Result<Option<T>>) -> Result<T> {
+pub fn wait<T>(what: &str, limit: Duration, look: impl FnMut() -> Result<Option<T>>) -> Result<T> {
+    wait_often(what, limit, Duration::from_millis(200), look)
+}
+
+/// The same, with so much time between two looks.
+pub fn wait_often<T>(
+    what: &str,
+    limit: Duration,
+    pause: Duration,
+    mut look: impl FnMut() -> Result<Option<T>>,
+) -> Result<T> {
     let deadline = Instant::now() + limit;
     loop {
         match look() {
             Ok(Some(found)) => return Ok(found),
             Err(error) if Instant::now() > deadline => return Err(error.context(format!("{what}, within {limit:?}"))),
             Ok(None) if Instant::now() > deadline => bail!("{what}: not within {limit:?}"),
-            Ok(None) | Err(_) => std::thread::sleep(Duration::from_millis(200)),
+            Ok(None) | Err(_) => std::thread::sleep(pause),
         }
     }
 }

@@ -9,7 +9,7 @@ use anyhow::Result;
 use sqlx::postgres::PgConnection;
 use sqlx::{Connection as _, Executor as _};
 
-use crate::ground::{Ground, wait};
+use crate::ground::{Ground, wait_often};
 
 /// The key of the lock.
 const KEY: i64 = 271_828;
@@ -22,16 +22,24 @@ pub struct Hold {
 impl Ground {
     /// Holds the next move that leaves `step`.
     pub fn hold(&self, step: &str) -> Result<Hold> {
-        let trigger = format!(
-            "create or replace function routing.hold() returns trigger language plpgsql as $$
-             begin
-               if old.step = '{step}' and new.step <> old.step then perform pg_advisory_xact_lock_shared({KEY}); end if;
-               return new;
-             end $$;
-             create or replace trigger hold before update on routing.moves for each row execute function routing.hold();"
-        );
         self.runtime.block_on(async {
             let mut connection = self.database.acquire().await?.detach();
+            let now: String = sqlx::query_scalar("select clock_timestamp()::text")
+                .fetch_one(&mut connection)
+                .await?;
+            // Moves of before are let go. Under the fence only the statement's own timeout ends the wait, and the next try of
+            // the cutover is held again.
+            let trigger = format!(
+                "create or replace function routing.hold() returns trigger language plpgsql as $$
+                 begin
+                   if old.step = '{step}' and new.step <> old.step and old.created_at > '{now}' then
+                     perform set_config('lock_timeout', '0', true);
+                     perform pg_advisory_xact_lock_shared({KEY});
+                   end if;
+                   return new;
+                 end $$;
+                 create or replace trigger hold before update on routing.moves for each row execute function routing.hold();"
+            );
             sqlx::query("select pg_advisory_lock($1)")
                 .bind(KEY)
                 .execute(&mut connection)
@@ -41,15 +49,20 @@ impl Ground {
         })
     }
 
-    /// Waits until a move is held.
+    /// Waits until a move is held; looks often, for under the fence it is held a quarter of a second a try.
     pub fn wait_held(&self) -> Result<()> {
-        wait("a move is held", Duration::from_secs(60), || {
-            let waiting = sqlx::query_scalar(
-                "select exists (select from pg_locks where locktype = 'advisory' and not granted and objid = $1::bigint::oid)",
-            );
-            let held: bool = self.runtime.block_on(waiting.bind(KEY).fetch_one(&self.database))?;
-            Ok(held.then_some(()))
-        })
+        wait_often(
+            "a move is held",
+            Duration::from_secs(60),
+            Duration::from_millis(10),
+            || {
+                let waiting = sqlx::query_scalar(
+                    "select exists (select from pg_locks where locktype = 'advisory' and not granted and objid = $1::bigint::oid)",
+                );
+                let held: bool = self.runtime.block_on(waiting.bind(KEY).fetch_one(&self.database))?;
+                Ok(held.then_some(()))
+            },
+        )
     }
 
     /// Lets the move go on, and removes the trigger.

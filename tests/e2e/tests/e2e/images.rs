@@ -51,7 +51,8 @@ fn heal(ground: &Ground, patch: &serde_json::Value, reason: &str) -> Result<()> 
     ground.patch("aeternacluster", "aeterna", patch)?;
     ground.wait_ready("aeternacluster", "aeterna", Duration::from_secs(120))?;
     let events = ground.list("events.events.k8s.io", NAMESPACE, "")?;
-    let told = events.iter().filter(|event| event["reason"] == reason).count();
-    ensure!(told == 1, "{told} events tell of {reason}");
+    let times = |event: &serde_json::Value| event["series"]["count"].as_i64().unwrap_or(1);
+    let told: i64 = events.iter().filter(|event| event["reason"] == reason).map(times).sum();
+    ensure!(told == 1, "{reason} was told {told} times");
     Ok(())
 }

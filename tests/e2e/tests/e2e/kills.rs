@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 
 use crate::ground::{Ground, binaries, output, wait};
@@ -32,11 +32,12 @@ fn kill_at_every_step(ground: &Ground, tenant: &str, victim: Victim) -> Result<(
     for step in STEPS {
         let home = ground.get("tenantshard", tenant)?;
         let (placement, shard) = opposite(&home, tenant)?;
+        let aim = ground.aim(victim)?;
         let hold = ground.hold(step)?;
         ground.place(tenant, &placement)?;
         ground.wait_held().with_context(|| format!("no move leaves {step}"))?;
-        println!("    {victim:?} dies at the end of {step}");
-        ground.kill(victim)?;
+        ground.kill(&aim)?;
+        println!("    {victim:?} has died at the end of {step}");
         ground.release(hold)?;
         ground.wait_replaced(victim)?;
         // The next move begins while this one's source is kept or cleaned.
@@ -44,7 +45,12 @@ fn kill_at_every_step(ground: &Ground, tenant: &str, victim: Victim) -> Result<(
     }
     wait_cleaned(ground, tenant)?;
     ground.end_load(load)?;
-    let verified = [
+    verify_exact(ground, tenant)
+}
+
+/// Compares every point with its row. A difference is a failure, although the verification repairs it.
+fn verify_exact(ground: &Ground, tenant: &str) -> Result<()> {
+    let verify = [
         "tenant",
         "verify",
         "--tenant-id",
@@ -52,8 +58,16 @@ fn kill_at_every_step(ground: &Ground, tenant: &str, victim: Victim) -> Result<(
         "--check-all",
         "-n",
         "aeterna",
+        "-o",
+        "json",
     ];
-    output(ground.command(binaries()?.join("aeterna-cli"), &verified))?;
+    let shown = output(ground.command(binaries()?.join("aeterna-cli"), &verify))?;
+    let document: Value = serde_json::from_str(&shown).context("not one JSON document")?;
+    let found = &document["status"]["verification"];
+    for finding in ["missing", "stale", "orphaned", "foreign"] {
+        ensure!(found[finding] == 0, "{finding}: {found}");
+    }
+    ensure!(found["compared"].as_i64() > Some(0), "nothing was compared: {found}");
     Ok(())
 }
 

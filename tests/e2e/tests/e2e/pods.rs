@@ -24,30 +24,45 @@ impl Victim {
     }
 }
 
+/// A victim that was found: its pods and their processes.
+pub struct Aim {
+    namespace: &'static str,
+    pods: Vec<String>,
+    processes: Vec<String>,
+}
+
 impl Ground {
-    /// Kills all processes of the pod with SIGKILL, and has the pod replaced at once, without the kubelet's back-off.
-    pub fn kill(&self, victim: Victim) -> Result<()> {
+    /// Finds the victim's processes beforehand, so that killing them takes no time.
+    pub fn aim(&self, victim: Victim) -> Result<Aim> {
         let (namespace, selector) = victim.place();
-        let pods = self.list("pods", namespace, selector)?;
-        ensure!(!pods.is_empty(), "no pod has {selector}");
-        for pod in pods {
+        let listed = self.list("pods", namespace, selector)?;
+        let living = listed
+            .iter()
+            .filter(|pod| pod["metadata"]["deletionTimestamp"].is_null());
+        let (mut pods, mut processes) = (Vec::new(), Vec::new());
+        for pod in living {
             let name = pod["metadata"]["name"].as_str().context("a pod without a name")?;
             let id = pod["status"]["containerStatuses"][0]["containerID"]
                 .as_str()
                 .context("a pod without a container")?;
-            for process in processes_of(id.trim_start_matches("containerd://"))? {
-                output(Command::new("kill").args(["-KILL", &process]))?;
-            }
-            self.kubectl(&[
-                "delete",
-                "pod",
-                name,
-                "-n",
-                namespace,
-                "--force",
-                "--grace-period=0",
-                "--wait=false",
-            ])?;
+            processes.extend(processes_of(id.trim_start_matches("containerd://"))?);
+            pods.push(name.to_owned());
+        }
+        ensure!(!pods.is_empty(), "no pod has {selector}");
+        Ok(Aim {
+            namespace,
+            pods,
+            processes,
+        })
+    }
+
+    /// Kills with SIGKILL, and has the pods replaced at once, without the kubelet's back-off.
+    pub fn kill(&self, aim: &Aim) -> Result<()> {
+        output(Command::new("kill").arg("-KILL").args(&aim.processes))?;
+        for pod in &aim.pods {
+            let delete = ["delete", "pod", pod, "-n", aim.namespace];
+            let force = ["--force", "--grace-period=0", "--wait=false"];
+            self.kubectl(&[&delete[..], &force[..]].concat())?;
         }
         Ok(())
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
+use serde_json::json;
 
 use crate::ground::{Ground, wait};
 
@@ -19,6 +20,10 @@ pub fn after_convergence_nothing_is_written_but_leases(ground: &Ground) -> Resul
             .is_null()
             .then_some(()))
     })?;
+    // Whether load scales the service is not the question here.
+    let pods = |min: u8, max: u8| json!({"spec": {"services": {"memory": {"autoscaling": {"min": min, "max": max}}}}});
+    ground.patch("aeternacluster", "aeterna", &pods(2, 2))?;
+    ground.wait_ready("aeternacluster", "aeterna", Duration::from_secs(120))?;
     let load = ground.begin_load("acme", 50)?;
     wait("writes are acknowledged", Duration::from_secs(10), || {
         Ok((load.acknowledged() > 100).then_some(()))

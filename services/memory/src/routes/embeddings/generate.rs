@@ -92,7 +92,7 @@ pub async fn generate(
             model
                 .embed(&caller.scope, text)
                 .await
-                .map_err(|error| embedding_problem(&error))?,
+                .map_err(|error| embedding_problem("/input", &error))?,
         );
     }
     Ok(Reply(Response {

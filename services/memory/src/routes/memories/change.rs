@@ -17,22 +17,29 @@ const PATIENCE: Duration = Duration::from_millis(1_000);
 /// Tries of a write: an unknown tenant is registered, another model embeds again; each happens once.
 const TRIES: usize = 3;
 
-/// Embeds and writes an item; returns the answer and the item as it was written.
+/// An item that was written.
+pub struct Done {
+    /// The answer.
+    pub written: Written,
+    /// The item as it was written.
+    pub item: WriteItem,
+    /// The model that embedded it.
+    pub model: String,
+}
+
+/// Embeds and writes an item.
 ///
 /// # Errors
 /// What the caller is told.
-pub async fn write(state: &State, scope: &TenantScope, mut item: WriteItem) -> Result<(Written, WriteItem), Problem> {
+pub async fn write(state: &State, scope: &TenantScope, mut item: WriteItem) -> Result<Done, Problem> {
     let mut model = state.model_of(scope);
     for _ in 1..TRIES {
         item.embedding = embed(state, scope, &model, &item).await?;
         match state.writer.write(scope, &model, item.clone()).await {
-            Ok(written) => return Ok((written, item)),
+            Ok(written) => return Ok(finish(state, scope, written, item, model)),
             Err(writer::Error::Truth(error)) => match &*error {
                 truth::Error::TenantUnknown { .. } => state.onboard(scope).await?,
-                truth::Error::ModelDiffers { wanted } => {
-                    state.routes.forget(scope.tenant());
-                    model.clone_from(wanted);
-                }
+                truth::Error::ModelDiffers { wanted } => model.clone_from(wanted),
                 truth::Error::NotWritable { .. }
                 | truth::Error::Fenced { .. }
                 | truth::Error::Transaction { .. }
@@ -47,7 +54,7 @@ pub async fn write(state: &State, scope: &TenantScope, mut item: WriteItem) -> R
     }
     item.embedding = embed(state, scope, &model, &item).await?;
     match state.writer.write(scope, &model, item.clone()).await {
-        Ok(written) => Ok((written, item)),
+        Ok(written) => Ok(finish(state, scope, written, item, model)),
         Err(writer::Error::Truth(error)) => Err(problem(&error)),
         Err(error) => Err(Problem::hiding(
             Code::Unavailable,
@@ -55,6 +62,13 @@ pub async fn write(state: &State, scope: &TenantScope, mut item: WriteItem) -> R
             &error,
         )),
     }
+}
+
+fn finish(state: &State, scope: &TenantScope, written: Written, item: WriteItem, model: String) -> Done {
+    if item.kind == Kind::Create {
+        state.routes.put_model(scope.tenant(), &model);
+    }
+    Done { written, item, model }
 }
 
 async fn embed(state: &State, scope: &TenantScope, model: &str, item: &WriteItem) -> Result<Vec<f32>, Problem> {
@@ -71,7 +85,7 @@ async fn embed(state: &State, scope: &TenantScope, model: &str, item: &WriteItem
     model
         .embed(scope, content)
         .await
-        .map_err(|error| embedding_problem(&error))
+        .map_err(|error| embedding_problem("/content", &error))
 }
 
 fn problem(error: &truth::Error) -> Problem {

@@ -44,6 +44,9 @@ const IDENTIFIERS: [&str; 7] = [
     "companyId",
 ];
 
+/// The header that makes a retry store nothing twice.
+const KEY: &str = "Idempotency-Key";
+
 /// Longest identifier, in bytes.
 const IDENTIFIER: usize = 256;
 
@@ -114,9 +117,11 @@ pub struct Stored {
         (status = 200, description = "It was there before", body = Stored),
         (status = 400, description = "The request names no tenant, or is not JSON"),
         (status = 409, description = "The id is taken by other content"),
+        (status = 410, description = "The memory of the Idempotency-Key was deleted"),
         (status = 413, description = "The body is larger than 1 MiB"),
         (status = 422, description = "A field does not fit"),
         (status = 503, description = "The database is away or the tenant is at its cutover; see Retry-After"),
+        (status = 507, description = "The tenant is new, and no shared shard has room for it"),
     )
 )]
 pub async fn create(
@@ -126,10 +131,9 @@ pub async fn create(
     Json(request): Json<Request>,
 ) -> Result<Response, Problem> {
     let item = check(request, &caller, &headers)?;
-    let (written, item) = change::write(&state, &caller.scope, item).await?;
+    let change::Done { written, item, model } = change::write(&state, &caller.scope, item).await?;
     match written.outcome {
         Outcome::Created => {
-            let model = state.model_of(&caller.scope);
             let memory = assemble(&caller, &item, &written, model);
             let index_state = change::apply(&state, &caller.scope, item, &written).await;
             Ok(respond(
@@ -155,6 +159,10 @@ pub async fn create(
             };
             Ok(respond(StatusCode::OK, stored))
         }
+        Outcome::Gone => Err(Problem::new(
+            Code::MemoryDeleted,
+            "the memory of this Idempotency-Key was deleted; store it anew under another key",
+        )),
         Outcome::Conflict | Outcome::Deleted | Outcome::Absent => {
             let detail = format!(
                 "memory {} has other content, another layer or other identifiers",
@@ -235,6 +243,7 @@ fn check(request: Request, caller: &Caller, headers: &HeaderMap) -> Result<Write
         importance: request.importance,
         expires_at: request.expires_at,
         dedupe: request.dedupe == Dedupe::Exact,
+        keyed: headers.contains_key(KEY),
         ..WriteItem::bare(Kind::Create, id)
     })
 }
@@ -275,7 +284,6 @@ fn check_identifiers(
 
 /// The caller's id, or one that its idempotency key fixes, or a new one.
 fn choose_id(id: Option<Uuid>, caller: &Caller, headers: &HeaderMap) -> Result<Uuid, Problem> {
-    const KEY: &str = "Idempotency-Key";
     let Some(key) = headers.get(KEY) else {
         return Ok(id.unwrap_or_else(Uuid::now_v7));
     };

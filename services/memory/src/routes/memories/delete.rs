@@ -35,7 +35,8 @@ pub async fn delete(caller: Caller, Shared(state): Shared<State>, Path(id): Path
             .map_err(|error| Problem::database(&error))?;
         stored.ok_or_else(absent)?;
     }
-    let (written, item) = change::write(&state, &caller.scope, WriteItem::bare(Kind::Delete, id)).await?;
+    let change::Done { written, item, .. } =
+        change::write(&state, &caller.scope, WriteItem::bare(Kind::Delete, id)).await?;
     if written.outcome != Outcome::Deleted {
         return Err(absent());
     }

@@ -21,6 +21,7 @@ use aeterna_projection::store::{self as qdrant, Hit, Search};
 
 use crate::layer::{LAYERS, Layer};
 use crate::memory::Memory;
+use crate::recheck;
 use crate::settings::Onboarding;
 use crate::state::{State, embedding_problem, not_declared};
 use crate::store::{Found, Predicates, Route, Stored, Words, find};
@@ -218,18 +219,21 @@ impl Asked<'_> {
                 Onboarding::Declared => Err(not_declared(self.scope)),
             };
         };
-        // The second time is for a route that changed in between; one that changes twice as fast as we look may as well
-        // be answered by words.
+        // The second time is for a route that changed in between, or a store that did not answer at once; whoever has no
+        // luck twice is answered by words.
+        let until = Instant::now() + PATIENCE;
         for _ in 0..2 {
-            let candidates = self.candidates(&route).await?;
+            let candidates = self.candidates(&route, until).await?;
             let found = self.hydrate(&candidates).await?;
             let Some(now) = found.route.clone() else {
                 return Ok((Vec::new(), Vec::new()));
             };
             self.state.routes.put(self.scope.tenant(), now.clone());
             match candidates {
-                Candidates::Hits(hits) if now == route => return Ok((self.rank(&hits, found), Vec::new())),
-                Candidates::Away if now == route => break,
+                Candidates::Hits(hits) if now == route => {
+                    recheck::begin(self.state, self.scope, &hits, &found);
+                    return Ok((self.rank(&hits, found), Vec::new()));
+                }
                 Candidates::Hits(_) | Candidates::Away => route = now,
             }
         }
@@ -247,7 +251,7 @@ impl Asked<'_> {
         Ok(found.route)
     }
 
-    async fn candidates(&self, route: &Route) -> Result<Candidates, Problem> {
+    async fn candidates(&self, route: &Route, until: Instant) -> Result<Candidates, Problem> {
         if self.request.mode == Mode::Keyword {
             return Ok(Candidates::Hits(Vec::new()));
         }
@@ -268,7 +272,8 @@ impl Asked<'_> {
         let Ok(store) = self.state.applier.stores().at(&shard.endpoint) else {
             return Ok(Candidates::Away);
         };
-        match store.search(&shard.collection, search, PATIENCE).await {
+        let left = until.saturating_duration_since(Instant::now());
+        match store.search(&shard.collection, search, left).await {
             Ok(hits) => Ok(Candidates::Hits(hits)),
             Err(error) => {
                 if matches!(error, qdrant::Error::MissingCollection { .. }) {
@@ -286,7 +291,7 @@ impl Asked<'_> {
             .state
             .embedders
             .get(model)
-            .map_err(|error| embedding_problem(&error))?;
+            .map_err(|error| embedding_problem("/query", &error))?;
         match (&self.request.vector, &self.request.query) {
             (Some(vector), _) if vector.len() == model.dimension() => Ok(vector.clone()),
             (Some(vector), _) => {
@@ -301,7 +306,7 @@ impl Asked<'_> {
             (None, query) => model
                 .embed(self.scope, query.as_deref().unwrap_or_default())
                 .await
-                .map_err(|error| embedding_problem(&error)),
+                .map_err(|error| embedding_problem("/query", &error)),
         }
     }
 

@@ -122,6 +122,28 @@ async fn a_retry_with_the_same_idempotency_key_stores_nothing_twice() -> Result<
     let both = json!({"id": Uuid::now_v7(), "content": "both", "layer": "team"});
     post("acme", "k", both).await?.expect_problem(400, "INVALID_HEADER")?;
     ensure!(service.count_rows().await? == 2);
+    // The retry of a request is no wish to have back what was deleted since.
+    service.delete("acme", first.id()?).await?.expect(204)?;
+    post("acme", "k", json!({"content": "a retry", "layer": "team"}))
+        .await?
+        .expect_problem(410, "MEMORY_DELETED")
+}
+
+#[tokio::test]
+async fn a_new_tenant_that_no_shard_has_room_for_is_told_so() -> Result<()> {
+    let service = Service::start().await?;
+    service
+        .create("acme", &json!({"content": "the last place", "layer": "team"}))
+        .await?
+        .expect(201)?;
+    sqlx::query("update routing.shards set capacity = 1")
+        .execute(&service.ground.root)
+        .await?;
+    let late = service
+        .create("globex", &json!({"content": "too late", "layer": "team"}))
+        .await?;
+    late.expect_problem(507, "NO_SHARD_HAS_ROOM")?;
+    ensure!(service.count_rows().await? == 1);
     Ok(())
 }
 

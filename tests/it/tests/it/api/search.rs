@@ -35,6 +35,28 @@ async fn hits(service: &Service, body: Value) -> Result<Vec<Uuid>> {
 }
 
 #[tokio::test]
+async fn a_point_without_a_row_is_never_shown_and_gets_its_marker() -> Result<()> {
+    let service = Service::start().await?;
+    let ids = fill(&service).await?;
+    sqlx::query("delete from memory.memories where id = $1")
+        .bind(ids[0])
+        .execute(&service.ground.root)
+        .await?;
+    let near = json!({"query": "the red fox jumps", "mode": "semantic", "limit": 10});
+    let shown = hits(&service, near.clone()).await?;
+    ensure!(shown.len() == 3 && !shown.contains(&ids[0]), "{shown:?}");
+    let tenant = service.ground.tenant("acme").await?;
+    service
+        .ground
+        .wait_until("the orphan has its marker", async || {
+            hits(&service, near.clone()).await?;
+            Ok(service.ground.search(&tenant, "the red fox jumps").await?.len() == 3)
+        })
+        .await?;
+    service.ground.assert_exact(&tenant).await
+}
+
+#[tokio::test]
 async fn a_memory_is_found_by_meaning_by_words_and_by_both() -> Result<()> {
     let service = Service::start().await?;
     let ids = fill(&service).await?;
