@@ -38,7 +38,7 @@ test-quick: build ## Run all tests that need no node
 	@tools/test.sh lint unit
 
 .PHONY: lint
-lint: deps ## Check format, clippy, licences and file sizes
+lint: deps ## Check format, clippy and file sizes
 	@tools/test.sh lint
 
 .PHONY: e2e
@@ -50,5 +50,5 @@ bench: build ## Measure, side by side in one run; prints the figures of docs/per
 	@tools/bench.sh
 
 .PHONY: gen
-gen: ## Write the generated files anew: CRDs, RBAC, OpenAPI, snapshots
+gen: ## Write the generated files anew: CRDs, OpenAPI, snapshots
 	@tools/gen.sh

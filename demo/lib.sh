@@ -90,6 +90,9 @@ start_node() {
   start_postgres
   start_redis
   start_vectorstore
+  DATABASE_URL=postgres://aeterna:$password@$address:5432/aeterna
+  REDIS_URL=redis://$address:6379
+  VECTOR_STORE_URL=http://$address:6334
   load_images || die "the images cannot be loaded; see $state/images.log"
 }
 
@@ -101,8 +104,7 @@ install_operator() {
 
 make_secret() {
   kubectl create secret generic aeterna-secrets -n "$namespace" --dry-run=client -o yaml \
-    --from-literal=database-url="postgres://aeterna:$password@$address:5432/aeterna" \
-    --from-literal=redis-url="redis://$address:6379" | kubectl apply -f - >/dev/null
+    --from-literal=database-url="$DATABASE_URL" --from-literal=redis-url="$REDIS_URL" | kubectl apply -f - >/dev/null
 }
 
 # What somebody who looks for the cause wants to see first.

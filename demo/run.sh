@@ -4,17 +4,20 @@ set -euo pipefail
 source "$(dirname "$0")/lib.sh"
 
 url=
-trap 'status=$?; ((status == 0)) || explain; exit $status' EXIT
+# The way to the memory service of an external cluster.
+forward=
+trap 'status=$?; [[ -z $forward ]] || kill "$forward"; ((status == 0)) || explain; exit $status' EXIT
 
 load() { "$binaries/aeterna-load" --url "$url" "$@"; }
 status() { kubectl get tenantshard large-corp -n "$namespace" -o jsonpath="$1"; }
 
 prepare() {
   if [[ ${CLUSTER:-} == external ]]; then
+    : "${DATABASE_URL:?CLUSTER=external wants DATABASE_URL: postgres://… of an empty database, as the pods reach it}"
+    : "${REDIS_URL:?CLUSTER=external wants REDIS_URL: redis://…, as the pods reach it}"
+    : "${VECTOR_STORE_URL:?CLUSTER=external wants VECTOR_STORE_URL: http://… of Qdrant\'s gRPC, as the pods reach it}"
     state=$(mktemp -d)
     step "using the cluster of KUBECONFIG; it must be able to pull aeterna/*:$version"
-    kubectl get secret aeterna-secrets -n "$namespace" >/dev/null ||
-      die "make the Secret first: kubectl create secret generic aeterna-secrets -n $namespace --from-literal=database-url=… --from-literal=redis-url=…"
   else
     [[ $EUID == 0 ]] || die "the local node needs root: sudo make demo, or set KUBECONFIG and CLUSTER=external"
     unset KUBECONFIG
@@ -25,15 +28,23 @@ prepare() {
   install_operator
   step "applying examples/quickstart: one AeternaCluster, three TenantShards"
   kubectl apply -f "$root/examples/quickstart/1-namespace.yaml" >/dev/null
-  [[ ${CLUSTER:-} == external ]] || make_secret
-  kubectl apply -f "$root/examples/quickstart" | sed 's/^/    /'
+  make_secret
+  # The example names the demo's own vector store.
+  local file
+  for file in "$root"/examples/quickstart/*.yaml; do
+    printf -- '---\n'
+    sed "s|http://[0-9.]*:6334|$VECTOR_STORE_URL|" "$file"
+  done | kubectl apply -f - | sed 's/^/    /'
   kubectl wait --for=condition=Ready aeternacluster/aeterna -n "$namespace" --timeout=180s | sed 's/^/    /'
   kubectl wait --for=condition=Ready tenantshard --all -n "$namespace" --timeout=60s | sed 's/^/    /'
 }
 
 reach_memory_service() {
   if [[ ${CLUSTER:-} == external ]]; then
-    url=${MEMORY_URL:?set MEMORY_URL to an address of the memory-service}
+    kubectl port-forward -n "$namespace" service/memory-service :8001 >"$state/forward.log" 2>&1 &
+    forward=$!
+    await "the way to the memory service" 20 grep -q Forwarding "$state/forward.log"
+    url=http://$(sed -n 's/^Forwarding from \(127[^ ]*\).*/\1/p' "$state/forward.log" | head -n 1)
     return
   fi
   local ip

@@ -5,7 +5,7 @@
 //! to Kubernetes. Everything here runs as the role `aeterna_system`; services read their own route inside the write and
 //! search functions of `aeterna-projection` instead.
 //!
-//! Start at [`moves`]: the life of a move from its record to its clean-up. `docs/move-a-tenant.md` tells it for users.
+//! Start at [`moves`]: the life of a move from its record to its clean-up. `docs/move-protocol.md` has its rules.
 
 pub mod cleanups;
 pub mod cluster;
