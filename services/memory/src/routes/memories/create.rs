@@ -155,7 +155,7 @@ pub async fn create(
             };
             Ok(respond(StatusCode::OK, stored))
         }
-        Outcome::Conflict | Outcome::Deleted | Outcome::Absent => {
+        Outcome::Conflict | Outcome::Deleted | Outcome::Renewed | Outcome::Absent => {
             let detail = format!(
                 "memory {} has other content, another layer or other identifiers",
                 written.id

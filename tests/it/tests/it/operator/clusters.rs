@@ -253,12 +253,21 @@ async fn schemas_are_built_by_a_job_and_its_failure_is_told() -> Result<()> {
     );
     // There is no node on which the Job could fail by itself: this is what its controller writes when it gives up.
     let name = job.name_any();
-    let now = "2026-01-01T00:00:00Z";
+    let started = async || {
+        anyhow::Ok(
+            jobs.get(&name)
+                .await?
+                .status
+                .is_some_and(|status| status.start_time.is_some()),
+        )
+    };
+    place.wait_until("the Job's controller has seen it", started).await?;
+    let now = aeterna_kit::clock::now();
     let verdict = |kind: &str| {
         json!({"type": kind, "status": "True", "reason": "BackoffLimitExceeded",
-        "message": "Job has reached the specified backoff limit", "lastTransitionTime": now, "lastProbeTime": now})
+            "message": "Job has reached the specified backoff limit", "lastTransitionTime": now, "lastProbeTime": now})
     };
-    let status = json!({"status": {"active": 0, "ready": 0, "failed": 4, "startTime": now,
+    let status = json!({"status": {"active": 0, "ready": 0, "failed": 4,
         "conditions": [verdict("FailureTarget"), verdict("Failed")]}});
     jobs.patch_status(&name, &PatchParams::default(), &Patch::Merge(&status))
         .await?;

@@ -169,6 +169,16 @@ impl Place {
         Ok(())
     }
 
+    /// Waits until something holds.
+    pub async fn wait_until(&self, what: &str, mut holds: impl AsyncFnMut() -> Result<bool>) -> Result<()> {
+        let deadline = Instant::now() + LIMIT;
+        while !holds().await? {
+            ensure!(Instant::now() < deadline, "never: {what}");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        Ok(())
+    }
+
     /// Waits until a condition of the object's newest generation has a reason.
     pub async fn wait<K: Conditioned>(&self, name: &str, kind: &str, reason: &str) -> Result<Condition> {
         let deadline = Instant::now() + LIMIT;
