@@ -14,7 +14,8 @@ use aeterna_projection::store::{Found, Stamp, Store};
 use aeterna_projection::truth::{self, Kind, Row, State, WriteItem};
 use aeterna_tenancy::Generation;
 use aeterna_tenancy::cleanups::REQUEST_DEADLINE;
-use aeterna_tenancy::moves::Xid;
+use aeterna_tenancy::moves::Snapshot;
+use aeterna_tenancy::routes::{self, Route};
 use aeterna_tenancy::shards::Shard;
 use aeterna_tenancy::verifications::Findings;
 
@@ -28,12 +29,12 @@ const PAGE: u32 = 500;
 const TOLERANCE: f32 = 1e-3;
 
 /// Which differences are somebody else's business because they are newer than the comparison.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Newer {
-    /// A move: rows changed at or after its watermark belong to CatchUp.
-    Since(Xid),
-    /// A live projection: rows with an unconfirmed outbox row belong to their writer or the relay.
-    Unconfirmed,
+#[derive(Debug, Clone, Copy)]
+pub enum Newer<'a> {
+    /// A move: rows whose last change its watermark does not see belong to CatchUp.
+    Since(&'a Snapshot),
+    /// The live projection that this route names: rows with an unconfirmed outbox row belong to their writer or the relay.
+    Unconfirmed(&'a Route),
 }
 
 /// What to compare.
@@ -52,13 +53,13 @@ pub struct Comparison<'a> {
     /// Repairs are stamped with this generation.
     pub generation: Generation,
     /// What to leave alone.
-    pub newer: Newer,
+    pub newer: Newer<'a>,
 }
 
 /// Compares the range behind `after`, and returns where the next one begins; `None` at the end.
 ///
 /// # Errors
-/// Whatever the truth or the store answers, and [`Error::Unrepairable`].
+/// Whatever the truth or the store answers, [`Error::Unrepairable`], and [`Error::Moved`] for a live projection that the route no longer names.
 pub async fn compare_page(this: &Comparison<'_>, after: Option<Uuid>, findings: &mut Findings) -> Result<Option<Uuid>> {
     let collection = &this.shard.collection;
     let mut points = this
@@ -168,28 +169,31 @@ fn is_close(found: &[f32], embedding: &[f32]) -> bool {
 }
 
 /// Reads what differs once more, leaves alone what is newer, counts and repairs the rest.
+///
+/// The truth is read before and after the points: a row that both reads show alike, and that was settled at the first, was
+/// what its point had to be in between.
 async fn settle(this: &Comparison<'_>, differing: &[Uuid], findings: &mut Findings) -> Result<()> {
-    let mut older = Vec::new();
-    // Points first: a row read after its point can only be newer than what its writer told the store.
+    let unsettled = match this.newer {
+        Newer::Since(since) => truth::Unsettled::Since(since.clone()),
+        Newer::Unconfirmed(_) => truth::Unsettled::Unconfirmed,
+    };
+    let (before, unsettled) = truth::read_points(this.pool, this.scope, differing, &unsettled).await?;
     let points = this
         .store
         .fetch(&this.shard.collection, differing, REQUEST_DEADLINE)
         .await?;
-    let newer = match this.newer {
-        Newer::Since(since) => truth::Unsettled::Since(since),
-        Newer::Unconfirmed => truth::Unsettled::Unconfirmed,
-    };
-    let (rows, unsettled) = truth::read_again(this.pool, this.scope, differing, newer).await?;
-    for point_id in differing.iter().filter(|point| !unsettled.contains(point)) {
-        let row = rows.iter().find(|row| row.point_id == *point_id);
-        let point = points.iter().find(|point| point.point_id == *point_id);
-        if let Some(holder) = point.and_then(|point| foreign(this.scope, point)) {
+    let (after, _) = truth::read_points(this.pool, this.scope, differing, &truth::Unsettled::Nothing).await?;
+    let version = |rows: &[Row], id: Uuid| rows.iter().find(|row| row.point_id == id).map(|row| row.version);
+    let mut older = Vec::new();
+    for point_id in differing.iter().copied() {
+        if unsettled.contains(&point_id) || version(&before, point_id) != version(&after, point_id) {
+            continue;
+        }
+        let row = after.iter().find(|row| row.point_id == point_id);
+        let point = points.iter().find(|point| point.point_id == point_id);
+        if point.is_some_and(|point| is_foreign(this.scope, point)) {
             findings.foreign += 1;
-            return Err(Error::Unrepairable {
-                point: *point_id,
-                shard: this.shard.shard_id.to_string(),
-                holder,
-            });
+            return Err(this.unrepairable(point_id, "another tenant".to_owned()));
         }
         // A point of an earlier projection is not this one's.
         let point = point.filter(|point| point.generation >= this.floor.0);
@@ -200,8 +204,9 @@ async fn settle(this: &Comparison<'_>, differing: &[Uuid], findings: &mut Findin
             Verdict::Orphaned => findings.orphaned += 1,
         }
         older.push(match row {
-            Some(row) => row.clone(),
-            None => bury_orphan(this, *point_id).await?,
+            Some(row) if !point.is_some_and(|point| this.resists(row, point)) => row.clone(),
+            Some(_) => rewrite(this, Kind::Renew, point_id).await?,
+            None => rewrite(this, Kind::Orphan, point_id).await?,
         });
     }
     repair(this, &older).await?;
@@ -209,16 +214,16 @@ async fn settle(this: &Comparison<'_>, differing: &[Uuid], findings: &mut Findin
     Ok(())
 }
 
-/// Names the tenant that holds a point, if it is another one.
-fn foreign(scope: &TenantScope, point: &Found) -> Option<String> {
-    (point.tenant.as_deref() != Some(scope.tenant().as_str()))
-        .then(|| format!("tenant {}", point.tenant.as_deref().unwrap_or("(none)")))
+/// Tells whether a point carries another tenant, or none.
+fn is_foreign(scope: &TenantScope, point: &Found) -> bool {
+    point.tenant.as_deref() != Some(scope.tenant().as_str())
 }
 
 async fn repair(this: &Comparison<'_>, rows: &[Row]) -> Result<()> {
     if rows.is_empty() {
         return Ok(());
     }
+    this.require_standing().await?;
     let stamp = Stamp {
         tenant: this.scope.tenant(),
         generation: this.generation,
@@ -239,27 +244,53 @@ async fn repair(this: &Comparison<'_>, rows: &[Row]) -> Result<()> {
             let holder = point.map_or("nobody".to_owned(), |point| {
                 format!("version {} of generation {}", point.version, point.generation)
             });
-            let shard = this.shard.shard_id.to_string();
-            return Err(Error::Unrepairable {
-                point: row.point_id,
-                shard,
-                holder,
-            });
+            return Err(this.unrepairable(row.point_id, holder));
         }
     }
     Ok(())
 }
 
-/// Gives a point without a row its tombstone through the write function, which alone hands out versions.
-async fn bury_orphan(this: &Comparison<'_>, point: Uuid) -> Result<Row> {
-    let item = WriteItem::bare(Kind::Orphan, point);
+/// Gives a point's row a new version, or a point without a row its tombstone, through the write function, which alone
+/// hands out versions.
+async fn rewrite(this: &Comparison<'_>, kind: Kind, point: Uuid) -> Result<Row> {
+    let item = WriteItem::bare(kind, point);
     truth::write(this.pool, this.scope, &this.shard.model, &[item], REQUEST_DEADLINE).await?;
-    let (rows, _) = truth::read_again(this.pool, this.scope, &[point], truth::Unsettled::Nothing).await?;
-    rows.into_iter().next().ok_or_else(|| Error::Unrepairable {
-        point,
-        shard: this.shard.shard_id.to_string(),
-        holder: "an id that has no row and takes no tombstone".to_owned(),
-    })
+    let (rows, _) = truth::read_points(this.pool, this.scope, &[point], &truth::Unsettled::Nothing).await?;
+    rows.into_iter()
+        .next()
+        .ok_or_else(|| this.unrepairable(point, "an id that has no row and takes no tombstone".to_owned()))
+}
+
+impl Comparison<'_> {
+    /// Tells whether rule R1 keeps the row from overwriting the point: it has this generation and the row's version already.
+    fn resists(&self, row: &Row, point: &Found) -> bool {
+        point.generation == self.generation.0 && point.version >= row.version
+    }
+
+    /// Refuses to repair a live projection that the route no longer names: Clean may have removed it, and runs its last
+    /// time longer after the flip than a request lasts.
+    async fn require_standing(&self) -> Result<()> {
+        let Newer::Unconfirmed(route) = self.newer else {
+            return Ok(());
+        };
+        let now = routes::fetch_route(self.pool, self.scope.tenant()).await?;
+        let stands = now.is_some_and(|now| (&now.shard_id, now.generation) == (&route.shard_id, route.generation));
+        if stands {
+            Ok(())
+        } else {
+            Err(Error::Moved {
+                tenant: route.tenant_id.clone(),
+            })
+        }
+    }
+
+    fn unrepairable(&self, point: Uuid, holder: String) -> Error {
+        Error::Unrepairable {
+            point,
+            shard: self.shard.shard_id.to_string(),
+            holder,
+        }
+    }
 }
 
 #[cfg(test)]

@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::PgPool;
+use tokio::time::Instant;
 
 use aeterna_kit::auth::TenantScope;
 use aeterna_kit::clock;
 use aeterna_kit::ids::TenantId;
 use aeterna_projection::store::{Store, Stores};
 use aeterna_tenancy::moves::step::{Observation, next};
-use aeterna_tenancy::moves::{Claim, LEASE, Move, Progress, Step, save};
+use aeterna_tenancy::moves::{Claim, Hold, Move, Progress, Snapshot, Step, save};
 use aeterna_tenancy::shards::{self, Shard};
 
 use crate::error::describe;
@@ -40,8 +41,8 @@ pub struct Driven {
     pub target: Shard,
     /// The client of the target's store.
     pub store: Store,
-    /// Changed rows at or after the watermark that the target has acknowledged, with their versions.
-    pub acknowledged: catch_up::Acknowledged,
+    /// The cutover is not tried again before this moment.
+    pub cutover_due: Option<Instant>,
 }
 
 impl Driven {
@@ -52,6 +53,26 @@ impl Driven {
             move_id: self.moving.move_id,
             attempt: self.moving.attempt,
         }
+    }
+
+    /// Returns the snapshot all of whose changes are in the target.
+    ///
+    /// # Errors
+    /// [`Error::NoWatermark`]: Copy saves it before its first page.
+    pub fn watermark(&self) -> Result<Snapshot> {
+        let saved = self.moving.progress.watermark.clone();
+        saved.ok_or(Error::NoWatermark {
+            move_id: self.moving.move_id,
+        })
+    }
+
+    /// Saves progress within a step, which also renews the claim.
+    ///
+    /// # Errors
+    /// Whatever the database answers, and that the claim was lost.
+    pub async fn save(&mut self, context: &Context, step: Step) -> Result<()> {
+        self.moving.progress.note_success();
+        Ok(save(&context.pool, self.claim(), step, &self.moving.progress, Hold::Keep).await?)
     }
 
     /// Returns the tenant.
@@ -79,12 +100,12 @@ pub enum Ended {
 pub enum Pace {
     /// Go on.
     On,
-    /// Give the claim back; `not_before` says when it is due.
-    Rest,
+    /// Give the claim back for this time.
+    Rest(Duration),
 }
 
-/// Longest pause after errors.
-const MAX_PAUSE: Duration = Duration::from_secs(15);
+/// The first and the longest pause after errors; each is twice the one before.
+const PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(15));
 
 /// Drives a claimed move as far as it goes now.
 ///
@@ -140,7 +161,7 @@ async fn prepare(context: &Context, moving: Move) -> Result<Driven> {
         scope,
         target,
         store,
-        acknowledged: catch_up::Acknowledged::default(),
+        cutover_due: None,
     })
 }
 
@@ -156,51 +177,49 @@ async fn walk(context: &Context, driven: &mut Driven) -> Result<Ended> {
             (Step::Cutover, Step::Retain) | (Step::Retain, Step::Clean) => return Ok(Ended::Waiting),
             _ => {}
         }
-        let progress = &mut driven.moving.progress;
-        progress.error = None;
-        progress.step = following;
-        let rest = pace == Pace::Rest && following == step;
-        let lease = if rest || following.is_final() {
-            Duration::ZERO
-        } else {
-            LEASE
+        let hold = match pace {
+            _ if following.is_final() => Hold::Release(Duration::ZERO),
+            Pace::Rest(pause) if following == step => Hold::Release(pause),
+            Pace::Rest(_) | Pace::On => Hold::Keep,
         };
-        save(&context.pool, driven.claim(), step, &driven.moving.progress, lease).await?;
+        driven.moving.progress.step = following;
+        save(&context.pool, driven.claim(), step, &driven.moving.progress, hold).await?;
         context.probe.reach(Point::Saved(step)).await;
         if following.is_final() {
             return Ok(Ended::Done);
         }
-        if rest {
+        if hold != Hold::Keep {
             return Ok(Ended::Waiting);
         }
     }
 }
 
 async fn work(context: &Context, driven: &mut Driven, step: Step) -> Result<(Observation, Pace)> {
-    match step {
-        Step::Copy => copy::copy(context, driven).await,
-        Step::CatchUp => catch_up::catch_up(context, driven).await,
-        Step::Verify => verify::verify(context, driven).await,
-        Step::Await => Ok(wait::look(driven)),
-        Step::Cutover => cutover::try_cutover(context, driven).await,
-        Step::Retain => retain::look(context, driven).await,
-        Step::Clean | Step::Done | Step::Cancelled => clean::look(context, driven).await,
-    }
+    let done = match step {
+        Step::Copy => copy::copy(context, driven).await?,
+        Step::CatchUp => catch_up::catch_up(context, driven).await?,
+        Step::Verify => verify::verify(context, driven).await?,
+        Step::Await => wait::look(driven),
+        Step::Cutover => cutover::try_cutover(context, driven).await?,
+        Step::Retain => retain::look(context, driven).await?,
+        // Its error is the ledger's.
+        Step::Clean | Step::Done | Step::Cancelled => return clean::look(context, driven).await,
+    };
+    // What the step itself says it waits for stays.
+    driven.moving.progress.failures = 0;
+    driven.moving.progress.error = None;
+    Ok(done)
 }
 
 /// Saves the error where people see it, and gives the claim back for a while.
 async fn note_failure(context: &Context, claim: Claim, mut progress: Progress, error: &Error) -> Ended {
     let step = progress.step;
-    let previous = progress.not_before.duration_since(clock::now()).unsigned_abs();
-    let pause = if progress.error.is_some() {
-        (previous * 2).clamp(Duration::from_secs(1), MAX_PAUSE)
-    } else {
-        Duration::from_secs(1)
-    };
+    let doublings = u32::try_from(progress.failures.clamp(0, 8)).unwrap_or_default();
+    let pause = (PAUSE.0 * 2_u32.pow(doublings)).min(PAUSE.1);
+    progress.failures += 1;
     progress.error = Some(describe(error));
     progress.waiting_for = Some(format!("the next try, in {} s", pause.as_secs()));
-    progress.not_before = clock::now() + pause;
-    match save(&context.pool, claim, step, &progress, Duration::ZERO).await {
+    match save(&context.pool, claim, step, &progress, Hold::Release(pause)).await {
         Ok(()) => Ended::Failed,
         // The database is away as well, or the claim is lost: the lease runs out by itself.
         Err(_) => Ended::Fenced,

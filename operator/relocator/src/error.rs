@@ -33,6 +33,12 @@ pub enum Error {
         /// The tenant.
         tenant: String,
     },
+    /// A move behind Copy has no watermark: its row was changed by hand.
+    #[error("move {move_id} has no watermark; cancel it")]
+    NoWatermark {
+        /// The move.
+        move_id: aeterna_tenancy::MoveId,
+    },
     /// A stored tenant id is not one.
     #[error("the stored tenant id is not valid")]
     Tenant(#[from] aeterna_kit::ids::InvalidTenantId),

@@ -15,15 +15,21 @@ use crate::{Error, Result};
 /// Between two looks for requests.
 const IDLE: Duration = Duration::from_secs(1);
 
-/// How long a request is kept from other relocators; a pass over a million points takes some minutes.
-const LEASE: Duration = Duration::from_secs(600);
+/// How long a request is kept from other relocators without being renewed.
+const LEASE: Duration = Duration::from_secs(30);
+
+/// Between two renewals: two may fail.
+const RENEWAL: Duration = Duration::from_secs(10);
 
 /// Answers requests until the process ends.
 pub async fn run(context: Context) {
     loop {
         match verifications::claim(&context.pool, LEASE).await {
             Ok(Some((tenant, request))) => {
-                let result = verify(&context, &tenant).await.map_err(|error| describe(&error));
+                let result = tokio::select! {
+                    result = verify(&context, &tenant) => result.map_err(|error| describe(&error)),
+                    () = renew(&context, &tenant, &request) => continue,
+                };
                 if let Err(error) = verifications::finish(&context.pool, &tenant, &request, result).await {
                     tracing::warn!(error = %describe(&error), "a verification's result cannot be recorded");
                 }
@@ -33,6 +39,16 @@ pub async fn run(context: Context) {
                 tracing::warn!(error = %describe(&error), "requests to verify cannot be read");
                 tokio::time::sleep(IDLE).await;
             }
+        }
+    }
+}
+
+/// Keeps a request from other relocators, until the future is dropped.
+async fn renew(context: &Context, tenant: &str, request: &str) {
+    loop {
+        tokio::time::sleep(RENEWAL).await;
+        if let Err(error) = verifications::renew(&context.pool, tenant, request, LEASE).await {
+            tracing::warn!(error = %describe(&error), "a verification's lease cannot be renewed");
         }
     }
 }
@@ -63,7 +79,7 @@ pub async fn verify(context: &Context, tenant: &str) -> Result<Findings> {
         shard: &shard,
         floor: route.floor,
         generation: route.generation,
-        newer: Newer::Unconfirmed,
+        newer: Newer::Unconfirmed(&route),
     };
     let mut findings = Findings::default();
     let mut after = compare_page(&comparison, None, &mut findings).await?;

@@ -5,12 +5,12 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use sqlx::PgPool;
 use tokio::sync::oneshot;
 
 use aeterna_kit::auth::TenantScope;
+use aeterna_projection::apply::CLAIM;
 use aeterna_projection::truth::{self, WriteItem, Written};
 
 /// Most items of one transaction.
@@ -18,9 +18,6 @@ const BATCH: usize = 128;
 
 /// Most items of a tenant that wait; more are told to come back.
 const WAITING: usize = 1_024;
-
-/// How long this process keeps its outbox rows to itself: a request deadline of 5 s twice, and a margin.
-const CLAIM: Duration = Duration::from_secs(12);
 
 /// Why a write failed.
 #[derive(Debug, Clone, thiserror::Error)]

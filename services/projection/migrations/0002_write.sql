@@ -9,10 +9,10 @@ end $$;
 
 -- Writes a batch of one tenant: shared fence, then the route, then rows and outbox.
 --
--- p_items: [{kind: create|delete|expire|orphan, id, pointId?, layer, content, identifiers, metadata, tags, importance,
+-- p_items: [{kind: create|delete|expire|orphan|renew, id, pointId?, layer, content, identifiers, metadata, tags, importance,
 -- expiresAt, dedupe, keyed}], with embeddings and hashes of the same order beside it.
 -- Outcomes: created, duplicate (an equal live memory is there), exists (same id, same content), conflict (same id, other
--- content), gone (a keyed id that was deleted), deleted, absent. Only created and deleted have an outbox_id.
+-- content), gone (a keyed id that was deleted), deleted, renewed, absent. Only created, deleted and renewed have an outbox_id.
 --
 -- SQLSTATE AE001 tenant unknown, AE002 embedded with a model that is not the route's (DETAIL: the route's model),
 -- AE003 tenant not writable, AE004 isolation level is not READ COMMITTED, 55P03 the fence is held.
@@ -20,7 +20,7 @@ create function memory.write(
     p_tenant text, p_model text, p_items jsonb, p_embeddings bytea[], p_hashes bytea[], p_claim interval)
 returns table (
     ord integer, outcome text, memory_id uuid, point uuid, row_version bigint, outbox bigint, created timestamptz,
-    updated timestamptz, shard text, write_generation bigint)
+    updated timestamptz, shard text, identity uuid, write_generation bigint)
 language plpgsql volatile as $$
 declare
     route routing.tenants;
@@ -49,6 +49,9 @@ begin
     if p_model <> route.model and p_items @? '$[*] ? (@.kind == "create")' then
         raise exception 'embedded with %, the route wants %', p_model, route.model using errcode = 'AE002', detail = route.model;
     end if;
+
+    -- The foreign key keeps the row, and a shard that a route names is not retired: this is the life that is meant.
+    select s.identity into identity from routing.shards s where s.shard_id = route.shard_id;
 
     for item in
         select i.ordinality::integer as n, x.*, p_embeddings[i.ordinality] as embedding, p_hashes[i.ordinality] as hash
@@ -117,11 +120,17 @@ begin
                 'user', '', '', '', route.model, now())
             on conflict do nothing returning * into new;
             outcome := case when found then 'deleted' else 'absent' end;
+        elsif item.kind = 'renew' then
+            -- A point of the row's own version that is not as the row is: only a higher version overwrites it.
+            perform 1 from memory.memories m where m.tenant_id = p_tenant and m.point_id = item."pointId" for update;
+            update memory.memories m set version = nextval('memory.versions'), changed_xid = pg_current_xact_id()
+            where m.tenant_id = p_tenant and m.point_id = item."pointId" returning * into new;
+            outcome := case when found then 'renewed' else 'absent' end;
         else
             raise exception 'unknown kind of write: %', item.kind using errcode = '22023';
         end if;
 
-        if outcome in ('created', 'deleted') then
+        if outcome in ('created', 'deleted', 'renewed') then
             insert into memory.outbox (tenant_id, point_id, claimed_until)
             values (p_tenant, new.point_id, clock_timestamp() + p_claim) returning outbox_id into outbox;
         end if;
@@ -133,13 +142,15 @@ begin
 end $$;
 
 -- Removes the caller's own outbox rows whose points Qdrant has taken, and returns them.
--- A row that has changed since, or a route that has moved on, keeps its outbox row: apply again.
+-- A row that has changed since, or a route that is not the one applied to (shard, life and generation), keeps its outbox
+-- row: apply again.
 create function memory.confirm(
-    p_tenant text, p_generation bigint, p_outbox bigint[], p_points uuid[], p_versions bigint[])
+    p_tenant text, p_identity uuid, p_generation bigint, p_outbox bigint[], p_points uuid[], p_versions bigint[])
 returns setof bigint language plpgsql volatile as $$
 begin
     perform memory.enter(p_tenant);
-    perform 1 from routing.tenants t where t.tenant_id = p_tenant and t.generation = p_generation;
+    perform 1 from routing.tenants t join routing.shards s using (shard_id)
+    where t.tenant_id = p_tenant and t.generation = p_generation and s.identity = p_identity;
     if not found then return; end if;
     return query
         delete from memory.outbox o

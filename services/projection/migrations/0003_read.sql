@@ -12,17 +12,17 @@ end $$;
 create function memory.find(
     p_tenant text, p_points uuid[], p_words text, p_any_word boolean, p_layers text[], p_identifiers jsonb, p_tags text[],
     p_limit integer)
-returns table (source text, rank real, shard text, floor bigint, write_generation bigint, model text, memory memory.memories)
+returns table (source text, rank real, shard text, identity uuid, floor bigint, write_generation bigint, model text, memory memory.memories)
 language plpgsql volatile as $$
 declare
     query tsquery;
 begin
     perform memory.enter(p_tenant);
     return query
-        select 'route'::text, 0::real, t.shard_id, t.floor, t.generation, t.model, null::memory.memories
-        from routing.tenants t where t.tenant_id = p_tenant;
+        select 'route'::text, 0::real, t.shard_id, s.identity, t.floor, t.generation, t.model, null::memory.memories
+        from routing.tenants t join routing.shards s using (shard_id) where t.tenant_id = p_tenant;
     return query
-        select 'vector'::text, 0::real, null::text, null::bigint, null::bigint, null::text, m
+        select 'vector'::text, 0::real, null::text, null::uuid, null::bigint, null::bigint, null::text, m
         from memory.memories m
         where m.tenant_id = p_tenant and m.point_id = any(p_points) and m.state = 'live'
           and (m.expires_at is null or m.expires_at > now())
@@ -33,7 +33,7 @@ begin
     if numnode(query) = 0 then return; end if;
     return query
         select 'words'::text, ts_rank_cd(m.words, query, 1) as word_rank,
-               null::text, null::bigint, null::bigint, null::text, m
+               null::text, null::uuid, null::bigint, null::bigint, null::text, m
         from memory.memories m
         where m.tenant_id = p_tenant and m.state = 'live' and m.words @@ query
           and (m.expires_at is null or m.expires_at > now())

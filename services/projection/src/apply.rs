@@ -11,11 +11,12 @@ use std::time::Duration;
 
 use sqlx::PgPool;
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use aeterna_kit::auth::TenantScope;
 use aeterna_tenancy::cleanups::REQUEST_DEADLINE;
-use aeterna_tenancy::shards::Shard;
+use aeterna_tenancy::shards::{Life, Shard};
 use aeterna_tenancy::{Generation, ShardId, shards};
 
 use crate::store::{self, Stamp, Stores};
@@ -45,9 +46,9 @@ pub enum Error {
         #[source]
         source: aeterna_tenancy::Error,
     },
-    /// The route names a shard that has no row.
-    #[error("shard {shard} is not registered")]
-    UnknownShard {
+    /// The life of the shard that was meant is over: the route of this moment names another.
+    #[error("that life of shard {shard} is over")]
+    LifeOver {
         /// The shard.
         shard: ShardId,
     },
@@ -81,6 +82,7 @@ pub struct Confirmed {
 }
 
 struct Job {
+    since: Instant,
     rows: Vec<Pending>,
     done: oneshot::Sender<Applied>,
 }
@@ -88,16 +90,24 @@ struct Job {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Lane {
     scope: TenantScope,
-    shard: ShardId,
+    shard: Life,
     generation: Generation,
 }
+
+/// How long a writer keeps its outbox rows to itself: a request deadline of 5 s twice, and a margin. After it they are the
+/// relay's; what still waits here then is dropped, so that nothing lands after the last run of a clean-up.
+pub const CLAIM: Duration = Duration::from_secs(12);
 
 /// Most rows of one request: about 1 MB of vectors.
 const BATCH: usize = 500;
 
+/// Most rows that wait in a lane; more are left to the relay at once.
+const WAITING: usize = 4 * BATCH;
+
 struct Inner {
     pool: PgPool,
     stores: Stores,
+    // Each in the life that was asked for last.
     shards: Mutex<HashMap<ShardId, Shard>>,
     // A lane is in the map while a task works on it.
     lanes: Mutex<HashMap<Lane, Vec<Job>>>,
@@ -135,7 +145,7 @@ impl Applier {
     pub async fn apply(
         &self,
         scope: &TenantScope,
-        shard: &ShardId,
+        shard: &Life,
         generation: Generation,
         rows: Vec<Pending>,
         patience: Duration,
@@ -149,7 +159,8 @@ impl Applier {
             generation,
         };
         let (done, applied) = oneshot::channel();
-        self.enqueue(lane, Job { rows, done });
+        let since = Instant::now();
+        self.enqueue(lane, Job { since, rows, done });
         match tokio::time::timeout(patience, applied).await {
             Ok(Ok(applied)) => applied,
             Ok(Err(_)) | Err(_) => Applied::Pending,
@@ -159,7 +170,10 @@ impl Applier {
     fn enqueue(&self, lane: Lane, job: Job) {
         let mut lanes = self.inner.lanes.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(waiting) = lanes.get_mut(&lane) {
-            waiting.push(job);
+            let rows: usize = waiting.iter().map(|job| job.rows.len()).sum();
+            if rows + job.rows.len() <= WAITING {
+                waiting.push(job);
+            }
             return;
         }
         lanes.insert(lane.clone(), vec![job]);
@@ -176,7 +190,7 @@ impl Applier {
             let confirmed = match self.apply_batch(lane, &rows).await {
                 Ok(confirmed) => confirmed,
                 Err(error) => {
-                    tracing::debug!(shard = %lane.shard, error = %error, "rows are left to the relay");
+                    tracing::debug!(shard = %lane.shard.shard_id, error = %error, "rows are left to the relay");
                     Vec::new()
                 }
             };
@@ -191,6 +205,7 @@ impl Applier {
     fn take(&self, lane: &Lane) -> Option<Vec<Job>> {
         let mut lanes = self.inner.lanes.lock().unwrap_or_else(PoisonError::into_inner);
         let waiting = lanes.get_mut(lane)?;
+        waiting.retain(|job| job.since.elapsed() < CLAIM);
         if waiting.is_empty() {
             lanes.remove(lane);
             return None;
@@ -213,11 +228,14 @@ impl Applier {
             .map(|pending| (pending.outbox_id, pending.row.point_id))
             .collect();
         let confirmed = match self.upsert_and_confirm(lane, &rows, &outbox).await {
-            // The collection went with a flip: the route of this moment is another.
-            Err(Error::Store {
-                source: store::Error::MissingCollection { .. },
-                ..
-            }) => Vec::new(),
+            // The shard went after a flip: the route of this moment is another.
+            Err(
+                Error::Store {
+                    source: store::Error::MissingCollection { .. },
+                    ..
+                }
+                | Error::LifeOver { .. },
+            ) => Vec::new(),
             other => other?,
         };
         if confirmed.len() == outbox.len() {
@@ -246,27 +264,16 @@ impl Applier {
             shard,
             generation,
         };
-        let confirmed = match self.upsert_and_confirm(&lane, &rows, outbox).await {
-            Err(Error::Store {
-                source: store::Error::MissingCollection { .. },
-                ..
-            }) => {
-                // A shard that lives again has a new collection name.
-                self.forget_shard(&lane.shard);
-                self.upsert_and_confirm(&lane, &rows, outbox).await
-            }
-            other => other,
-        };
         Ok(Confirmed {
-            outbox: confirmed?,
-            shard: Some(lane.shard),
+            outbox: self.upsert_and_confirm(&lane, &rows, outbox).await?,
+            shard: Some(lane.shard.shard_id),
         })
     }
 
     async fn upsert_and_confirm(&self, lane: &Lane, rows: &[Row], outbox: &[(i64, Uuid)]) -> Result<Vec<i64>, Error> {
         let shard = self.shard(&lane.shard).await?;
         let failed = |source| Error::Store {
-            shard: lane.shard.clone(),
+            shard: lane.shard.shard_id.clone(),
             source,
         };
         let store = self.inner.stores.at(&shard.endpoint).map_err(failed)?;
@@ -277,7 +284,7 @@ impl Applier {
         let refused = match store.upsert(&shard.collection, stamp, rows, REQUEST_DEADLINE).await {
             Ok(()) => Vec::new(),
             Err(store::Error::RefusedPoints { points, reason, .. }) => {
-                tracing::error!(shard = %lane.shard, points = points.len(), %reason, "the store refuses points");
+                tracing::error!(shard = %lane.shard.shard_id, points = points.len(), %reason, "the store refuses points");
                 metrics::counter!("projection_refused_points_total").increment(1);
                 points
             }
@@ -298,46 +305,41 @@ impl Applier {
                 })
             })
             .collect();
-        Ok(truth::confirm(&self.inner.pool, &lane.scope, lane.generation, &done).await?)
+        Ok(truth::confirm(&self.inner.pool, &lane.scope, shard.identity, lane.generation, &done).await?)
     }
 
-    /// Returns a shard, from memory when it was looked up before.
+    /// Returns a shard in the life that is meant, from memory when it was looked up before.
     ///
     /// # Errors
-    /// [`Error::Shard`], [`Error::UnknownShard`].
-    pub async fn shard(&self, shard: &ShardId) -> Result<Shard, Error> {
+    /// [`Error::Shard`], [`Error::LifeOver`].
+    pub async fn shard(&self, life: &Life) -> Result<Shard, Error> {
         let known = self
             .inner
             .shards
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .get(shard)
+            .get(&life.shard_id)
+            .filter(|known| known.identity == life.identity)
             .cloned();
         if let Some(known) = known {
             return Ok(known);
         }
-        let found = shards::fetch_shard(&self.inner.pool, shard)
+        let found = shards::fetch_shard(&self.inner.pool, &life.shard_id)
             .await
             .map_err(|source| Error::Shard {
-                shard: shard.clone(),
+                shard: life.shard_id.clone(),
                 source,
             })?
-            .ok_or_else(|| Error::UnknownShard { shard: shard.clone() })?;
+            .filter(|found| found.identity == life.identity)
+            .ok_or_else(|| Error::LifeOver {
+                shard: life.shard_id.clone(),
+            })?;
         self.inner
             .shards
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .insert(shard.clone(), found.clone());
+            .insert(life.shard_id.clone(), found.clone());
         Ok(found)
-    }
-
-    /// Forgets what was looked up about a shard: its collection was missing.
-    pub fn forget_shard(&self, shard: &ShardId) {
-        self.inner
-            .shards
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(shard);
     }
 
     /// Returns the stores, for searches.

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use sqlx::PgPool;
-use tokio::task::JoinSet;
+use tokio::task::{self, JoinSet};
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -31,37 +31,16 @@ const REST: (Duration, Duration) = (Duration::from_millis(500), Duration::from_s
 /// Leftovers claimed at once.
 const LIMIT: i64 = 1_000;
 
+/// Shards that are worked on at the same time.
+const SHARDS: usize = 16;
+
+/// Tenants of one shard that are worked on at the same time.
+const TENANTS: usize = 8;
+
 #[derive(Debug, Clone, Copy)]
 struct Resting {
     until: Instant,
     pause: Duration,
-}
-
-/// Runs the relay until the process ends.
-pub async fn run(pool: PgPool, applier: Applier) {
-    let mut resting: HashMap<ShardId, Resting> = HashMap::new();
-    loop {
-        let now = Instant::now();
-        let asleep: Vec<ShardId> = resting
-            .iter()
-            .filter(|(_, rest)| rest.until > now)
-            .map(|(shard, _)| shard.clone())
-            .collect();
-        let claimed = match truth::claim_leftovers(&pool, LIMIT, LEASE, &asleep).await {
-            Ok(claimed) => claimed,
-            Err(error) => {
-                tracing::warn!(error = %error, "the outbox cannot be read");
-                Vec::new()
-            }
-        };
-        let full = i64::try_from(claimed.len()).is_ok_and(|count| count == LIMIT);
-        for (shard, outcome) in apply_claimed(&applier, claimed).await {
-            note(&mut resting, shard, outcome);
-        }
-        if !full {
-            tokio::time::sleep(IDLE).await;
-        }
-    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,38 +49,119 @@ enum Answer {
     Missing,
 }
 
-async fn apply_claimed(applier: &Applier, claimed: Vec<truth::Leftover>) -> Vec<(ShardId, Answer)> {
-    let mut tenants: HashMap<String, Vec<(i64, Uuid)>> = HashMap::new();
-    for leftover in claimed {
-        tenants
-            .entry(leftover.tenant_id)
-            .or_default()
-            .push((leftover.outbox_id, leftover.point_id));
-    }
-    let mut running = JoinSet::new();
-    for (tenant, outbox) in tenants {
-        let Ok(tenant) = TenantId::parse(tenant) else { continue };
-        let applier = applier.clone();
-        running.spawn(async move {
-            let scope = TenantScope::for_worker(tenant);
-            match applier.apply_current(&scope, &outbox).await {
-                Ok(confirmed) => {
-                    metrics::counter!("relay_applied_total")
-                        .increment(u64::try_from(confirmed.outbox.len()).unwrap_or_default());
-                    confirmed.shard.map(|shard| (shard, Answer::Given))
+/// The tasks under way, one a shard: a shard that hangs holds its own, and nobody else's.
+#[derive(Default)]
+struct Rounds {
+    running: JoinSet<Vec<(ShardId, Answer)>>,
+    shards: HashMap<task::Id, ShardId>,
+}
+
+/// Runs the relay until the process ends.
+pub async fn run(pool: PgPool, applier: Applier) {
+    let mut resting: HashMap<ShardId, Resting> = HashMap::new();
+    let mut rounds = Rounds::default();
+    loop {
+        let mut full = false;
+        if rounds.shards.len() < SHARDS {
+            let now = Instant::now();
+            let asleep = resting
+                .iter()
+                .filter(|(_, rest)| rest.until > now)
+                .map(|(shard, _)| shard);
+            let but: Vec<ShardId> = asleep.chain(rounds.shards.values()).cloned().collect();
+            match truth::claim_leftovers(&pool, LIMIT, LEASE, &but).await {
+                Ok(claimed) => {
+                    full = i64::try_from(claimed.len()).is_ok_and(|count| count == LIMIT);
+                    rounds.begin(&applier, claimed);
                 }
-                Err(apply::Error::Store { shard, source }) => {
-                    tracing::info!(%shard, error = %source, "leftovers wait for their shard");
-                    Some((shard, Answer::Missing))
-                }
-                Err(other) => {
-                    tracing::warn!(error = %other, "leftovers wait");
-                    None
-                }
+                Err(error) => tracing::warn!(error = %error, "the outbox cannot be read"),
             }
-        });
+        }
+        // More may be due for other shards; else for one that is through, or after a while.
+        let pause = if full { Duration::ZERO } else { IDLE };
+        let ended = tokio::time::timeout(pause, rounds.next()).await;
+        for (shard, answer) in ended.unwrap_or_default() {
+            note(&mut resting, shard, answer);
+        }
     }
-    running.join_all().await.into_iter().flatten().collect()
+}
+
+impl Rounds {
+    /// Begins a task for each shard of the leftovers.
+    fn begin(&mut self, applier: &Applier, claimed: Vec<truth::Leftover>) {
+        let mut shards: HashMap<ShardId, HashMap<String, Vec<(i64, Uuid)>>> = HashMap::new();
+        for leftover in claimed {
+            shards
+                .entry(leftover.shard_id)
+                .or_default()
+                .entry(leftover.tenant_id)
+                .or_default()
+                .push((leftover.outbox_id, leftover.point_id));
+        }
+        for (shard, tenants) in shards {
+            let begun = self.running.spawn(apply_to_shard(applier.clone(), tenants));
+            self.shards.insert(begun.id(), shard);
+        }
+    }
+
+    /// Waits for a task to end; for ever when there is none.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost when the future is dropped.
+    async fn next(&mut self) -> Vec<(ShardId, Answer)> {
+        let Some(ended) = self.running.join_next_with_id().await else {
+            return std::future::pending().await;
+        };
+        let (id, answers) = match ended {
+            Ok((id, answers)) => (id, answers),
+            Err(error) => {
+                tracing::error!(%error, "a round of the relay failed");
+                (error.id(), Vec::new())
+            }
+        };
+        self.shards.remove(&id);
+        answers
+    }
+}
+
+/// Applies the leftovers of one shard's tenants, until the shard does not answer.
+async fn apply_to_shard(applier: Applier, tenants: HashMap<String, Vec<(i64, Uuid)>>) -> Vec<(ShardId, Answer)> {
+    let mut left = tenants.into_iter();
+    let mut running = JoinSet::new();
+    let mut answers = Vec::new();
+    loop {
+        let missing = answers.iter().any(|(_, answer)| *answer == Answer::Missing);
+        while running.len() < TENANTS
+            && !missing
+            && let Some((tenant, outbox)) = left.next()
+        {
+            let applier = applier.clone();
+            running.spawn(async move { apply_to_tenant(&applier, tenant, &outbox).await });
+        }
+        match running.join_next().await {
+            Some(answer) => answers.extend(answer.ok().flatten()),
+            None => return answers,
+        }
+    }
+}
+
+async fn apply_to_tenant(applier: &Applier, tenant: String, outbox: &[(i64, Uuid)]) -> Option<(ShardId, Answer)> {
+    let scope = TenantScope::for_worker(TenantId::parse(tenant).ok()?);
+    match applier.apply_current(&scope, outbox).await {
+        Ok(confirmed) => {
+            metrics::counter!("relay_applied_total")
+                .increment(u64::try_from(confirmed.outbox.len()).unwrap_or_default());
+            confirmed.shard.map(|shard| (shard, Answer::Given))
+        }
+        Err(apply::Error::Store { shard, source }) => {
+            tracing::info!(%shard, error = %source, "leftovers wait for their shard");
+            Some((shard, Answer::Missing))
+        }
+        Err(other) => {
+            tracing::warn!(error = %other, "leftovers wait");
+            None
+        }
+    }
 }
 
 fn note(resting: &mut HashMap<ShardId, Resting>, shard: ShardId, answer: Answer) {

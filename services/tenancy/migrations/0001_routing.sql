@@ -30,9 +30,11 @@ create table routing.shards (
     dimension  integer not null check (dimension > 0),
     capacity   integer not null check (capacity > 0),
     state      text not null check (state in ('building', 'ready', 'draining', 'retired')),
+    tenant_id  text check ((kind = 'dedicated') = (tenant_id is not null)),
     unique (endpoint, collection)
 );
 comment on column routing.shards.identity is 'Also the payload of the collection''s reserved point: a drop or a move compares the two first.';
+comment on column routing.shards.tenant_id is 'Dedicated: the one tenant that may live in it.';
 
 -- A collection's name is used once and never again: a late request of an earlier life finds nothing to harm.
 create table routing.collection_names (
@@ -72,7 +74,7 @@ create table routing.moves (
     not_before      timestamptz not null default '-infinity',
     retention       interval not null,
     cursor          uuid,
-    watermark       xid8,
+    watermark       pg_snapshot,
     verified_at     timestamptz,
     total           bigint not null default 0,
     copied          bigint not null default 0,
@@ -84,6 +86,7 @@ create table routing.moves (
     pause_us        bigint,
     waiting_for     text,
     error           text,
+    failures        integer not null default 0,
     created_at      timestamptz not null default now(),
     step_at         timestamptz not null default now(),
     updated_at      timestamptz not null default now(),
@@ -99,6 +102,8 @@ create unique index moves_one_before_retain on routing.moves (tenant_id)
 create index moves_claimable on routing.moves (lease_until) where step not in ('Done', 'Cancelled');
 comment on column routing.moves.operation is 'Who asked: <TenantShard uid>/<its metadata.generation>; unique, so an intent is recorded once.';
 comment on column routing.moves.base is 'The route''s write generation when the move was recorded; the flip requires it unchanged.';
+comment on column routing.moves.watermark is 'Every change that this snapshot sees is in the target.';
+comment on column routing.moves.failures is 'In a row; the pause after an error grows with them.';
 comment on column routing.moves.attempt is 'Fencing token: raised by each claim, checked by every progress write.';
 
 create table routing.cleanups (
@@ -111,6 +116,8 @@ create table routing.cleanups (
     generation_bound bigint not null check (generation_bound >= lowest),
     not_before       timestamptz not null,
     runs             integer not null default 0,
+    failures         integer not null default 0,
+    error            text,
     done_at          timestamptz,
     unique (move_id)
 );

@@ -86,27 +86,68 @@ pub async fn fetch_due(pool: &PgPool) -> Result<Vec<Cleanup>> {
         .map_err(Error::transaction(operation()))?;
     sqlx::query_as(
         "select cleanup_id, move_id, shard_id, shard_identity, tenant_id, lowest, generation_bound, runs
-         from routing.cleanups where done_at is null and not_before <= now() order by cleanup_id limit 100",
+         from routing.cleanups where done_at is null and not_before <= now() order by not_before limit 100",
     )
     .fetch_all(&mut *tx)
     .await
     .map_err(Error::database(operation()))
 }
 
-/// Tells whether the clean-up of a move is done; false as well when none was entered.
+/// How far a move's clean-up is.
+#[derive(Debug, Clone, PartialEq, Eq, FromRow)]
+pub struct Standing {
+    /// Both runs are done, or nothing is left to delete.
+    pub done: bool,
+    /// Why the last run failed; none after a success.
+    pub error: Option<String>,
+}
+
+/// Reads how far the clean-up of a move is; not done when none was entered.
 ///
 /// # Errors
 /// [`Error::Database`] when the database does not answer.
-pub async fn is_done(pool: &PgPool, move_id: MoveId) -> Result<bool> {
+pub async fn fetch_standing(pool: &PgPool, move_id: MoveId) -> Result<Standing> {
     let operation = || format!("read the clean-up of move {move_id}");
     let mut tx = aeterna_kit::db::system_tx(pool)
         .await
         .map_err(Error::transaction(operation()))?;
-    sqlx::query_scalar("select exists (select from routing.cleanups where move_id = $1 and done_at is not null)")
+    let found = sqlx::query_as("select done_at is not null as done, error from routing.cleanups where move_id = $1")
         .bind(move_id)
-        .fetch_one(&mut *tx)
+        .fetch_optional(&mut *tx)
         .await
-        .map_err(Error::database(operation()))
+        .map_err(Error::database(operation()))?;
+    Ok(found.unwrap_or(Standing {
+        done: false,
+        error: None,
+    }))
+}
+
+/// The longest pause after runs that failed; the first is a second, and each is twice the one before.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
+/// Records why a run failed; the entry is due again after a pause that grows with its failures, so one that cannot succeed
+/// leaves its place to others.
+///
+/// # Errors
+/// [`Error::Database`] when the database does not answer.
+pub async fn record_failure(pool: &PgPool, cleanup: &Cleanup, error: &str) -> Result<()> {
+    let operation = || format!("record a failure of clean-up {}", cleanup.cleanup_id);
+    let mut tx = aeterna_kit::db::system_tx(pool)
+        .await
+        .map_err(Error::transaction(operation()))?;
+    sqlx::query(
+        "update routing.cleanups set failures = failures + 1, error = $3,
+             not_before = now() + make_interval(secs => least(2 ^ least(failures, 16), $4))
+         where cleanup_id = $1 and runs = $2 and done_at is null",
+    )
+    .bind(cleanup.cleanup_id)
+    .bind(cleanup.runs)
+    .bind(error)
+    .bind(LONGEST_PAUSE.as_secs_f64())
+    .execute(&mut *tx)
+    .await
+    .map_err(Error::database(operation()))?;
+    tx.commit().await.map_err(Error::database(operation()))
 }
 
 /// How a run ended.
@@ -129,7 +170,8 @@ pub async fn record_run(pool: &PgPool, cleanup: &Cleanup, run: Run) -> Result<()
         .await
         .map_err(Error::transaction(operation()))?;
     sqlx::query(
-        "update routing.cleanups set runs = runs + 1, not_before = now() + make_interval(secs => $3),
+        "update routing.cleanups set runs = runs + 1, failures = 0, error = null,
+             not_before = now() + make_interval(secs => $3),
              done_at = case when $4 or runs + 1 >= $5 then now() end
          where cleanup_id = $1 and runs = $2 and done_at is null",
     )

@@ -82,6 +82,42 @@ pub enum Error {
         /// Its capacity in tenants.
         capacity: i32,
     },
+    /// The name is that of a shard of the other kind.
+    #[error("shard {shard} is {found}; choose another name for a {wanted} shard")]
+    ShardKindDiffers {
+        /// The shard.
+        shard: ShardId,
+        /// What it is.
+        found: &'static str,
+        /// What was asked for.
+        wanted: &'static str,
+    },
+    /// The shard holds vectors of another model.
+    #[error("shard {shard} holds vectors of {found}, not of {wanted}")]
+    ShardModelDiffers {
+        /// The shard.
+        shard: ShardId,
+        /// Its model.
+        found: String,
+        /// The model that was asked for.
+        wanted: String,
+    },
+    /// The shard is in another vector store.
+    #[error("shard {shard} is in the vector store {found}, not in {wanted}")]
+    ShardEndpointDiffers {
+        /// The shard.
+        shard: ShardId,
+        /// Its store's URL.
+        found: String,
+        /// The URL that was asked for.
+        wanted: String,
+    },
+    /// The shard is dedicated to another tenant, whose name is nobody else's business.
+    #[error("shard {shard} is dedicated to another tenant")]
+    ShardOfAnotherTenant {
+        /// The shard.
+        shard: ShardId,
+    },
     /// A collection name was taken once already, by this shard's earlier life or by another shard.
     #[error("collection {collection} was used before; a name is used once")]
     CollectionNameUsed {

@@ -44,7 +44,8 @@ pub struct Owner {
 /// Registers a tenant on `shard` for its TenantShard, or claims a tenant that has no owner. The first owner stays.
 ///
 /// # Errors
-/// [`Error::TenantOwnedByAnother`], [`Error::ShardNotReady`], [`Error::ShardFull`], [`Error::TermOver`].
+/// [`Error::TenantOwnedByAnother`], [`Error::ShardNotReady`], [`Error::ShardFull`],
+/// [`Error::ShardOfAnotherTenant`], [`Error::TermOver`].
 pub async fn claim_tenant(
     pool: &PgPool,
     term: Term,
@@ -162,6 +163,7 @@ async fn insert(tx: &mut PgConnection, tenant: &TenantId, shard: &ShardId) -> Re
     let operation = || format!("register tenant {tenant}");
     // The shard's row lock makes the count below exact and keeps a drain from passing by.
     let shard = shards::lock_ready(tx, shard).await?;
+    shard.require_open_to(tenant)?;
     let tenants: i64 = sqlx::query_scalar("select count(*) from routing.tenants where shard_id = $1")
         .bind(&shard.shard_id)
         .fetch_one(&mut *tx)

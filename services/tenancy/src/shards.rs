@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 use sqlx::{FromRow, PgConnection, PgPool};
 use uuid::Uuid;
 
+use aeterna_kit::ids::TenantId;
+
 use crate::ids::{ShardId, Term};
 use crate::{Error, Result, leader};
 
@@ -34,6 +36,38 @@ pub struct Shard {
     /// Its place in its life.
     #[sqlx(try_from = "String")]
     pub state: ShardState,
+    /// Dedicated: the one tenant that may live in it.
+    pub tenant_id: Option<String>,
+}
+
+/// One life of a shard: what is known about a shard is known about one of its lives.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Life {
+    /// The shard.
+    pub shard_id: ShardId,
+    /// Its identity in this life.
+    pub identity: Uuid,
+}
+
+impl Shard {
+    /// Returns which life of the shard this is.
+    #[must_use]
+    pub fn life(&self) -> Life {
+        Life {
+            shard_id: self.shard_id.clone(),
+            identity: self.identity,
+        }
+    }
+
+    /// Refuses a tenant that may not live here.
+    pub(crate) fn require_open_to(&self, tenant: &TenantId) -> Result<()> {
+        match &self.tenant_id {
+            Some(own) if own != tenant.as_str() => Err(Error::ShardOfAnotherTenant {
+                shard: self.shard_id.clone(),
+            }),
+            Some(_) | None => Ok(()),
+        }
+    }
 }
 
 /// Whether a shard is for one tenant or for many.
@@ -119,8 +153,8 @@ impl TryFrom<String> for ShardState {
 pub struct NewShard {
     /// Its name.
     pub shard_id: ShardId,
-    /// Shared or dedicated.
-    pub kind: ShardKind,
+    /// Dedicated: the one tenant that may live in it; none makes it shared.
+    pub tenant: Option<TenantId>,
     /// The store's URL.
     pub endpoint: String,
     /// The first choice of the collection's name.
@@ -133,13 +167,63 @@ pub struct NewShard {
     pub capacity: i32,
 }
 
-const COLUMNS: &str = "shard_id, identity, kind, endpoint, collection, model, dimension, capacity, state";
+const COLUMNS: &str = "shard_id, identity, kind, endpoint, collection, model, dimension, capacity, state, tenant_id";
 
-/// Records a shard in state `building`, or begins a new life of a retired one under a new identity and collection name.
+impl NewShard {
+    fn kind(&self) -> ShardKind {
+        match self.tenant {
+            Some(_) => ShardKind::Dedicated,
+            None => ShardKind::Shared,
+        }
+    }
+
+    /// Tells whether a shard that is still being built is wanted in another store by now: nobody lives in it yet.
+    fn begins_elsewhere(&self, found: &Shard) -> bool {
+        found.state == ShardState::Building
+            && found.endpoint != self.endpoint
+            && found.kind == self.kind()
+            && found.tenant_id.as_deref() == self.tenant.as_ref().map(TenantId::as_str)
+    }
+
+    /// Refuses a shard that is there and is not what is wanted.
+    fn check(&self, found: &Shard) -> Result<()> {
+        let shard = || self.shard_id.clone();
+        if found.kind != self.kind() {
+            return Err(Error::ShardKindDiffers {
+                shard: shard(),
+                found: found.kind.as_str(),
+                wanted: self.kind().as_str(),
+            });
+        }
+        if let Some(tenant) = &self.tenant {
+            found.require_open_to(tenant)?;
+        }
+        if found.model != self.model {
+            return Err(Error::ShardModelDiffers {
+                shard: shard(),
+                found: found.model.clone(),
+                wanted: self.model.clone(),
+            });
+        }
+        if found.endpoint != self.endpoint {
+            return Err(Error::ShardEndpointDiffers {
+                shard: shard(),
+                found: found.endpoint.clone(),
+                wanted: self.endpoint.clone(),
+            });
+        }
+        Ok(())
+    }
+}
+
+/// Records a shard in state `building`, or begins a new life of a retired one under a new identity and collection name;
+/// likewise of one that is still being built and is wanted in another store.
 /// A shard that is there and not retired is returned as it is, with its capacity brought up to date.
 ///
 /// # Errors
-/// [`Error::TermOver`] for an old leader, [`Error::CollectionNameUsed`] when no name is free.
+/// [`Error::TermOver`] for an old leader, [`Error::CollectionNameUsed`] when no name is free; for a shard that is there and
+/// is not what is wanted [`Error::ShardKindDiffers`], [`Error::ShardOfAnotherTenant`], [`Error::ShardModelDiffers`] or
+/// [`Error::ShardEndpointDiffers`].
 pub async fn record_shard(pool: &PgPool, term: Term, new: &NewShard) -> Result<Shard> {
     let operation = || format!("record shard {}", new.shard_id);
     let mut tx = aeterna_kit::db::system_tx(pool)
@@ -154,39 +238,50 @@ pub async fn record_shard(pool: &PgPool, term: Term, new: &NewShard) -> Result<S
     .await
     .map_err(Error::database(operation()))?;
     let shard = match existing {
-        Some(shard) if shard.state != ShardState::Retired => sqlx::query_as(sqlx::AssertSqlSafe(format!(
-            "update routing.shards set capacity = $2 where shard_id = $1 returning {COLUMNS}"
-        )))
-        .bind(&new.shard_id)
-        .bind(new.capacity)
-        .fetch_one(&mut *tx)
-        .await
-        .map_err(Error::database(operation()))?,
-        Some(_) | None => {
-            let collection = take_collection_name(&mut tx, new).await?;
+        // One that was never ready has nothing in it: it may still be built elsewhere.
+        Some(shard) if shard.state == ShardState::Building && shard.endpoint != new.endpoint => {
+            begin_life(&mut tx, new).await?
+        }
+        Some(shard) if shard.state != ShardState::Retired && !new.begins_elsewhere(&shard) => {
+            new.check(&shard)?;
             sqlx::query_as(sqlx::AssertSqlSafe(format!(
-                "insert into routing.shards
-                     (shard_id, kind, isolation, endpoint, collection, model, dimension, capacity, state)
-                 values ($1, $2, 'Collection', $3, $4, $5, $6, $7, 'building')
-                 on conflict (shard_id) do update set identity = gen_random_uuid(), kind = excluded.kind,
-                     endpoint = excluded.endpoint, collection = excluded.collection, model = excluded.model,
-                     dimension = excluded.dimension, capacity = excluded.capacity, state = 'building'
-                 returning {COLUMNS}"
+                "update routing.shards set capacity = $2 where shard_id = $1 returning {COLUMNS}"
             )))
             .bind(&new.shard_id)
-            .bind(new.kind.as_str())
-            .bind(&new.endpoint)
-            .bind(collection)
-            .bind(&new.model)
-            .bind(new.dimension)
             .bind(new.capacity)
             .fetch_one(&mut *tx)
             .await
             .map_err(Error::database(operation()))?
         }
+        Some(_) | None => begin_life(&mut tx, new).await?,
     };
     tx.commit().await.map_err(Error::database(operation()))?;
     Ok(shard)
+}
+
+async fn begin_life(tx: &mut PgConnection, new: &NewShard) -> Result<Shard> {
+    let collection = take_collection_name(tx, new).await?;
+    sqlx::query_as(sqlx::AssertSqlSafe(format!(
+        "insert into routing.shards
+             (shard_id, kind, isolation, endpoint, collection, model, dimension, capacity, state, tenant_id)
+         values ($1, $2, 'Collection', $3, $4, $5, $6, $7, 'building', $8)
+         on conflict (shard_id) do update set identity = gen_random_uuid(), kind = excluded.kind,
+             endpoint = excluded.endpoint, collection = excluded.collection, model = excluded.model,
+             dimension = excluded.dimension, capacity = excluded.capacity, state = 'building',
+             tenant_id = excluded.tenant_id
+         returning {COLUMNS}"
+    )))
+    .bind(&new.shard_id)
+    .bind(new.kind().as_str())
+    .bind(&new.endpoint)
+    .bind(collection)
+    .bind(&new.model)
+    .bind(new.dimension)
+    .bind(new.capacity)
+    .bind(new.tenant.as_ref().map(TenantId::as_str))
+    .fetch_one(tx)
+    .await
+    .map_err(Error::database(format!("record shard {}", new.shard_id)))
 }
 
 /// Names tried before giving up: a tenant that was moved to a dedicated shard a thousand times.
@@ -210,7 +305,7 @@ async fn take_collection_name(tx: &mut PgConnection, new: &NewShard) -> Result<S
         if taken.rows_affected() == 1 {
             return Ok(name);
         }
-        if new.kind == ShardKind::Shared {
+        if new.kind() == ShardKind::Shared {
             break; // Two shared shards on one collection: somebody's mistake, not a later life.
         }
     }

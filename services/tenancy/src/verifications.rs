@@ -83,6 +83,28 @@ pub async fn claim(pool: &PgPool, lease: Duration) -> Result<Option<(String, Str
     Ok(claimed)
 }
 
+/// Keeps a claimed request from others for `lease` more.
+///
+/// # Errors
+/// [`Error::Database`] when the database does not answer.
+pub async fn renew(pool: &PgPool, tenant: &str, request_id: &str, lease: Duration) -> Result<()> {
+    let operation = || format!("go on with the verification of {tenant}");
+    let mut tx = aeterna_kit::db::system_tx(pool)
+        .await
+        .map_err(Error::transaction(operation()))?;
+    sqlx::query(
+        "update routing.verifications set lease_until = now() + make_interval(secs => $3)
+         where tenant_id = $1 and request_id = $2 and finished_at is null",
+    )
+    .bind(tenant)
+    .bind(request_id)
+    .bind(lease.as_secs_f64())
+    .execute(&mut *tx)
+    .await
+    .map_err(Error::database(operation()))?;
+    tx.commit().await.map_err(Error::database(operation()))
+}
+
 /// Records the result of a request.
 ///
 /// # Errors

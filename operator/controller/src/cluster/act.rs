@@ -9,7 +9,7 @@ use aeterna_plan::cluster::KINDS;
 use aeterna_plan::cluster::build::{Children, autoscaler_name, build_migration};
 use aeterna_plan::report::Because;
 use aeterna_projection::store::{self, OLDEST_QDRANT, Stores};
-use aeterna_tenancy::shards::{self, NewShard, ShardKind};
+use aeterna_tenancy::shards::{self, NewShard};
 use aeterna_tenancy::{ShardId, Term, cluster as ownership, leader};
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use kube::ResourceExt as _;
@@ -254,7 +254,7 @@ fn new_shared(cluster: &AeternaCluster, shard: &SharedShard) -> NewShard {
     let (model, dimension) = default_model(cluster);
     NewShard {
         shard_id: ShardId::new(&shard.name),
-        kind: ShardKind::Shared,
+        tenant: None,
         endpoint: cluster.spec.vector_store.external.url.clone(),
         collection,
         model,
@@ -294,11 +294,18 @@ pub(crate) async fn prepare_shard(
 }
 
 fn row_trouble(error: &aeterna_tenancy::Error) -> Because {
-    let ours = !matches!(error, aeterna_tenancy::Error::CollectionNameUsed { .. });
-    let reason = if ours {
-        Reason::DatabaseUnreachable
-    } else {
+    let not_ours = matches!(
+        error,
+        aeterna_tenancy::Error::CollectionNameUsed { .. }
+            | aeterna_tenancy::Error::ShardKindDiffers { .. }
+            | aeterna_tenancy::Error::ShardModelDiffers { .. }
+            | aeterna_tenancy::Error::ShardEndpointDiffers { .. }
+            | aeterna_tenancy::Error::ShardOfAnotherTenant { .. }
+    );
+    let reason = if not_ours {
         Reason::CollectionNotOurs
+    } else {
+        Reason::DatabaseUnreachable
     };
     Because::new(reason, error.to_string())
 }
@@ -311,6 +318,7 @@ pub(crate) fn store_trouble(error: &store::Error) -> Because {
         store::Error::MissingCollection { .. }
         | store::Error::Unavailable { .. }
         | store::Error::Refused { .. }
+        | store::Error::Denied { .. }
         | store::Error::RefusedPoints { .. }
         | store::Error::NotCompleted { .. }
         | store::Error::Url { .. } => Reason::VectorStoreUnreachable,

@@ -81,7 +81,11 @@ fn refusal(error: TenancyError) -> Result<Because, Error> {
         ),
         TenancyError::UnknownShard { .. } | TenancyError::ShardNotReady { .. } => (Reason::ShardUnknown, ""),
         TenancyError::ShardFull { .. } => (Reason::ShardFull, "; raise its capacity, or choose another shard"),
-        TenancyError::CollectionNameUsed { .. } => (Reason::CollectionNotOurs, ""),
+        TenancyError::CollectionNameUsed { .. }
+        | TenancyError::ShardKindDiffers { .. }
+        | TenancyError::ShardModelDiffers { .. }
+        | TenancyError::ShardEndpointDiffers { .. }
+        | TenancyError::ShardOfAnotherTenant { .. } => (Reason::CollectionNotOurs, ""),
         TenancyError::Database { .. }
         | TenancyError::Transaction { .. }
         | TenancyError::TermOver { .. }
@@ -129,7 +133,7 @@ async fn prepare_dedicated(handle: &Handle, tenant: &TenantId, name: &str) -> Re
     let remote = model.and_then(|model| model.open_ai_compatible.as_ref());
     let new = NewShard {
         shard_id: ShardId::new(name),
-        kind: ShardKind::Dedicated,
+        tenant: Some(tenant.clone()),
         endpoint: endpoint.clone(),
         collection: naming::dedicated_collection(tenant, 1),
         model: embedding.default.clone(),

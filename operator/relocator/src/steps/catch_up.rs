@@ -1,81 +1,37 @@
 //! CatchUp: applies what changed since the watermark, deletions too, and raises the watermark.
 //!
-//! The watermark is the xmin of the snapshot that the delta was read in, and is raised only after the store has
-//! acknowledged the delta. Somebody else's long transaction holds xmin back: then the same rows are read again and again,
-//! but applied only once, for their versions are remembered.
+//! The watermark is the snapshot that the last delta was read in, and is raised only after the store has acknowledged the
+//! delta. So no row is read twice: somebody else's long transaction holds back nothing but its own changes.
 
-use std::collections::HashMap;
+use std::time::Duration;
 
-use uuid::Uuid;
-
-use aeterna_kit::clock;
-use aeterna_projection::store::Stamp;
-use aeterna_projection::truth::{self, Row};
+use aeterna_projection::store::{Stamp, Store};
+use aeterna_projection::truth::{self, Row, State};
 use aeterna_tenancy::cleanups::REQUEST_DEADLINE;
+use aeterna_tenancy::moves::Step;
 use aeterna_tenancy::moves::step::{FEW_CHANGES, Observation};
-use aeterna_tenancy::moves::{LEASE, Step, save};
 
-use crate::Result;
 use crate::drive::{Context, Driven, Pace};
+use crate::{Error, Result};
 
 /// Rows of one request.
 const BATCH: usize = 1_000;
 
 /// How often an index that is being built is looked at.
-const INDEX_POLL: jiff::SignedDuration = jiff::SignedDuration::from_millis(500);
-
-/// Versions at or after the watermark that the target has acknowledged in this attempt.
-#[derive(Debug, Default)]
-pub struct Acknowledged(HashMap<Uuid, i64>);
-
-impl Acknowledged {
-    /// Returns the rows whose versions are not acknowledged yet.
-    #[must_use]
-    pub fn missing<'a>(&self, rows: &'a [Row]) -> Vec<&'a Row> {
-        rows.iter()
-            .filter(|row| self.0.get(&row.point_id).is_none_or(|known| *known < row.version))
-            .collect()
-    }
-
-    /// Remembers rows; forgets all others, which a raised watermark has left behind.
-    fn replace(&mut self, rows: &[Row]) {
-        self.0 = rows.iter().map(|row| (row.point_id, row.version)).collect();
-    }
-}
+const INDEX_POLL: Duration = Duration::from_millis(500);
 
 /// Applies one delta.
 ///
 /// # Errors
 /// Whatever the truth or the store answers; the watermark is then where it was.
 pub async fn catch_up(context: &Context, driven: &mut Driven) -> Result<(Observation, Pace)> {
-    // Copy saved it before its first page; a row without one would start from the beginning of time.
-    let since = driven
-        .moving
-        .progress
-        .watermark
-        .unwrap_or(aeterna_tenancy::moves::Xid(0));
-    let delta = truth::read_delta(&context.pool, &driven.scope, since).await?;
-    let missing: Vec<Row> = driven.acknowledged.missing(&delta.rows).into_iter().cloned().collect();
-    for batch in missing.chunks(BATCH) {
-        let stamp = Stamp {
-            tenant: driven.scope.tenant(),
-            generation: driven.moving.generation,
-        };
-        driven
-            .store
-            .upsert(&driven.target.collection, stamp, batch, REQUEST_DEADLINE)
-            .await?;
-        save(
-            &context.pool,
-            driven.claim(),
-            Step::CatchUp,
-            &driven.moving.progress,
-            LEASE,
-        )
-        .await?;
+    let since = driven.watermark()?;
+    let delta = truth::read_delta(&context.pool, &driven.scope, &since).await?;
+    for batch in delta.rows.chunks(BATCH) {
+        apply(driven, batch).await?;
+        driven.save(context, Step::CatchUp).await?;
     }
-    driven.acknowledged.replace(&delta.rows);
-    let applied = u64::try_from(missing.len()).unwrap_or(u64::MAX);
+    let applied = u64::try_from(delta.rows.len()).unwrap_or(u64::MAX);
     let state = driven.store.fetch_state(&driven.target.collection).await?;
     let progress = &mut driven.moving.progress;
     progress.watermark = Some(delta.watermark);
@@ -86,15 +42,67 @@ pub async fn catch_up(context: &Context, driven: &mut Driven) -> Result<(Observa
         (true, false) => Some(format!("writes to calm down: {applied} changes since the last look")),
         (true, true) => None,
     };
-    if state.indexed {
-        return Ok((Observation::CaughtUp { applied, indexed: true }, Pace::On));
-    }
-    progress.not_before = clock::now() + INDEX_POLL;
+    let seen = Observation::CaughtUp {
+        applied,
+        indexed: state.indexed,
+    };
     Ok((
-        Observation::CaughtUp {
-            applied,
-            indexed: false,
+        seen,
+        if state.indexed {
+            Pace::On
+        } else {
+            Pace::Rest(INDEX_POLL)
         },
-        Pace::Rest,
     ))
+}
+
+async fn apply(driven: &mut Driven, batch: &[Row]) -> Result<()> {
+    let collection = &driven.target.collection;
+    let stamp = Stamp {
+        tenant: driven.scope.tenant(),
+        generation: driven.moving.generation,
+    };
+    driven.store.upsert(collection, stamp, batch, REQUEST_DEADLINE).await?;
+    // What changes after a verification is looked at here and, the last of it, under the fence.
+    if driven.moving.progress.verified_at.is_some()
+        && let Err(error) = recheck(&driven.store, collection, stamp, batch, REQUEST_DEADLINE).await
+    {
+        tracing::warn!(error = %error, "the verification no longer counts");
+        driven.moving.progress.verified_at = None;
+    }
+    Ok(())
+}
+
+/// Refuses when a row that was just applied is not in the target. Redundant, and kept: it is cheap, and the last look.
+///
+/// # Errors
+/// [`Error::Unrepairable`], or whatever the store answers.
+pub async fn recheck(
+    store: &Store,
+    collection: &str,
+    stamp: Stamp<'_>,
+    rows: &[Row],
+    deadline: Duration,
+) -> Result<()> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let points: Vec<uuid::Uuid> = rows.iter().map(|row| row.point_id).collect();
+    let found = store.fetch_payloads(collection, &points, deadline).await?;
+    for row in rows {
+        let right = found.iter().any(|point| {
+            point.point_id == row.point_id
+                && point.generation == stamp.generation.0
+                && point.version == row.version
+                && point.deleted == (row.state == State::Deleted)
+        });
+        if !right {
+            return Err(Error::Unrepairable {
+                point: row.point_id,
+                shard: collection.to_owned(),
+                holder: "another version than the last delta brought".to_owned(),
+            });
+        }
+    }
+    Ok(())
 }

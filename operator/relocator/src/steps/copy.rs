@@ -3,8 +3,8 @@
 use aeterna_projection::store::Stamp;
 use aeterna_projection::truth;
 use aeterna_tenancy::cleanups::REQUEST_DEADLINE;
+use aeterna_tenancy::moves::Step;
 use aeterna_tenancy::moves::step::Observation;
-use aeterna_tenancy::moves::{LEASE, Step, save};
 
 use crate::Result;
 use crate::drive::{Context, Driven, Pace};
@@ -45,14 +45,7 @@ pub async fn copy(context: &Context, driven: &mut Driven) -> Result<(Observation
         context.probe.reach(Point::PageApplied).await;
         driven.moving.progress.cursor = Some(last);
         driven.moving.progress.copied += rows;
-        save(
-            &context.pool,
-            driven.claim(),
-            Step::Copy,
-            &driven.moving.progress,
-            LEASE,
-        )
-        .await?;
+        driven.save(context, Step::Copy).await?;
         page = following?;
     }
     Ok((Observation::Copied { at_end: true }, Pace::On))
@@ -66,15 +59,7 @@ async fn begin(context: &Context, driven: &mut Driven) -> Result<()> {
     progress.watermark = Some(watermark);
     progress.total = live;
     progress.waiting_for = None;
-    save(
-        &context.pool,
-        driven.claim(),
-        Step::Copy,
-        &driven.moving.progress,
-        LEASE,
-    )
-    .await?;
-    Ok(())
+    driven.save(context, Step::Copy).await
 }
 
 async fn read(context: &Context, driven: &Driven, tenant: &str) -> Result<Vec<truth::Row>> {

@@ -1,8 +1,8 @@
 //! Verify: compares truth and target both ways, and repairs what is older than the watermark.
 
 use aeterna_kit::clock;
-use aeterna_tenancy::moves::step::{Observation, VERIFICATION_LIFE};
-use aeterna_tenancy::moves::{LEASE, Step, Xid, save};
+use aeterna_tenancy::moves::Step;
+use aeterna_tenancy::moves::step::{Observation, is_fresh};
 
 use crate::Result;
 use crate::compare::{Comparison, Newer, compare_page};
@@ -13,37 +13,32 @@ use crate::drive::{Context, Driven, Pace};
 /// # Errors
 /// Whatever the truth or the store answers, and [`crate::Error::Unrepairable`].
 pub async fn verify(context: &Context, driven: &mut Driven) -> Result<(Observation, Pace)> {
-    let fresh = |at: jiff::Timestamp| clock::now().duration_since(at) <= VERIFICATION_LIFE;
-    if driven.moving.progress.verified_at.is_some_and(fresh) {
+    let verified_at = driven.moving.progress.verified_at;
+    if verified_at.is_some_and(|at| is_fresh(at, clock::now())) {
         return Ok((Observation::Verified { repaired: 0 }, Pace::On));
     }
-    let since = driven.moving.progress.watermark.unwrap_or(Xid(0));
+    let since = driven.watermark()?;
+    let (store, scope, shard) = (driven.store.clone(), driven.scope.clone(), driven.target.clone());
     let comparison = Comparison {
         pool: &context.pool,
-        store: &driven.store,
-        scope: &driven.scope,
-        shard: &driven.target,
+        store: &store,
+        scope: &scope,
+        shard: &shard,
         floor: driven.moving.generation,
         generation: driven.moving.generation,
-        newer: Newer::Since(since),
+        newer: Newer::Since(&since),
     };
     let mut findings = aeterna_tenancy::verifications::Findings::default();
     let mut after = None;
     loop {
         after = compare_page(&comparison, after, &mut findings).await?;
-        let mut progress = driven.moving.progress.clone();
-        progress.compared = findings.compared;
-        let claim = aeterna_tenancy::moves::Claim {
-            move_id: driven.moving.move_id,
-            attempt: driven.moving.attempt,
-        };
-        save(&context.pool, claim, Step::Verify, &progress, LEASE).await?;
+        driven.moving.progress.compared = findings.compared;
+        driven.save(context, Step::Verify).await?;
         if after.is_none() {
             break;
         }
     }
     let progress = &mut driven.moving.progress;
-    progress.compared = findings.compared;
     progress.repaired += findings.repaired;
     if findings.repaired == 0 {
         progress.verified_at = Some(clock::now());

@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use aeterna_kit::auth::TenantScope;
 use aeterna_kit::db::single;
+use aeterna_tenancy::shards::Life;
 
 use super::Route;
 use super::row::{COLUMNS, Stored};
@@ -78,9 +79,9 @@ pub async fn find(
         Words::Any(text) => (Some(text), true),
     };
     let query = format!(
-        "select f.source, f.shard, f.floor, f.model as route_model, {COLUMNS}
+        "select f.source, f.shard, f.identity as shard_identity, f.floor, f.model as route_model, {COLUMNS}
          from memory.find($1, $2, $3, $4, $5, $6, $7, $8) with ordinality
-              as f(source, rank, shard, floor, write_generation, model, memory, n),
+              as f(source, rank, shard, identity, floor, write_generation, model, memory, n),
               lateral (select (f.memory).*) m
          order by f.n"
     );
@@ -110,7 +111,10 @@ pub async fn find(
 
 fn read_route(row: &PgRow) -> sqlx::Result<Route> {
     Ok(Route {
-        shard: row.try_get("shard")?,
+        shard: Life {
+            shard_id: row.try_get("shard")?,
+            identity: row.try_get("shard_identity")?,
+        },
         floor: row.try_get("floor")?,
         model: row.try_get("route_model")?,
     })

@@ -31,7 +31,8 @@ impl Store {
     /// Safe to repeat. A collection that exists with another identity is never touched.
     ///
     /// # Errors
-    /// [`Error::OtherDimension`], [`Error::OtherIdentity`], [`Error::Unavailable`], [`Error::Refused`].
+    /// [`Error::OtherDimension`], [`Error::OtherIdentity`], [`Error::Unavailable`], [`Error::Refused`],
+    /// [`Error::Denied`].
     pub async fn ensure_collection(&self, shard: &Shard) -> Result<()> {
         let collection = &shard.collection;
         let dimension = u64::try_from(shard.dimension).unwrap_or_default();
@@ -79,7 +80,9 @@ impl Store {
             .await;
         match created {
             // Somebody else was faster; the checks that follow say whether it is ours.
-            Err(Error::Refused { reason, .. }) if reason.contains("already exists") => Ok(()),
+            Err(Error::Refused { reason, .. } | Error::Denied { reason, .. }) if reason.contains("already exists") => {
+                Ok(())
+            }
             other => other.map(|_| ()),
         }
     }

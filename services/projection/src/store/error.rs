@@ -23,9 +23,17 @@ pub enum Error {
         /// What was seen.
         reason: String,
     },
-    /// The store refuses the request, and would again.
+    /// The store finds the request, or something in it, wrong, and would again.
     #[error("the vector store refuses to {operation}: {reason}")]
     Refused {
+        /// What was asked.
+        operation: &'static str,
+        /// Its answer.
+        reason: String,
+    },
+    /// The store does not let us, whatever the request holds: a wrong key, an unknown call, a state of its own.
+    #[error("the vector store does not let us {operation}: {reason}")]
+    Denied {
         /// What was asked.
         operation: &'static str,
         /// Its answer.
@@ -92,15 +100,18 @@ impl Error {
             tonic::Code::NotFound => Self::MissingCollection {
                 collection: collection.to_owned(),
             },
-            tonic::Code::InvalidArgument
-            | tonic::Code::Unimplemented
+            tonic::Code::InvalidArgument => Self::Refused {
+                operation,
+                reason: status.message().to_owned(),
+            },
+            tonic::Code::Unimplemented
             | tonic::Code::PermissionDenied
             | tonic::Code::Unauthenticated
             | tonic::Code::AlreadyExists
             | tonic::Code::FailedPrecondition
-            | tonic::Code::OutOfRange => Self::Refused {
+            | tonic::Code::OutOfRange => Self::Denied {
                 operation,
-                reason: status.message().to_owned(),
+                reason: format!("{:?}: {}", status.code(), status.message()),
             },
             tonic::Code::Ok
             | tonic::Code::Cancelled
@@ -124,10 +135,31 @@ impl Error {
             Self::Unavailable { .. } | Self::NotCompleted { .. } => true,
             Self::MissingCollection { .. }
             | Self::Refused { .. }
+            | Self::Denied { .. }
             | Self::RefusedPoints { .. }
             | Self::OtherIdentity { .. }
             | Self::OtherDimension { .. }
             | Self::Url { .. } => false,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sort(code: tonic::Code) -> Error {
+        let status = tonic::Status::new(code, "no");
+        Error::of("take points", "memories", &QdrantError::ResponseError { status })
+    }
+
+    #[test]
+    fn only_a_batch_that_the_store_finds_wrong_is_bisected() {
+        use tonic::Code;
+        assert!(matches!(sort(Code::InvalidArgument), Error::Refused { .. }));
+        for code in [Code::Unauthenticated, Code::PermissionDenied, Code::Unimplemented] {
+            assert!(matches!(sort(code), Error::Denied { .. }), "{code:?}");
+        }
+        assert!(matches!(sort(Code::NotFound), Error::MissingCollection { .. }));
     }
 }

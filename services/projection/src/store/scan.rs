@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use qdrant_client::qdrant::point_id::PointIdOptions;
 use qdrant_client::qdrant::vector_output::Vector;
+use qdrant_client::qdrant::with_vectors_selector::SelectorOptions;
 use qdrant_client::qdrant::{
     Condition, CountPointsBuilder, Filter, GetPointsBuilder, PointId, RetrievedPoint, ScrollPointsBuilder,
 };
@@ -33,7 +34,7 @@ pub struct Found {
     pub hash: Option<String>,
     /// It is a marker.
     pub deleted: bool,
-    /// Its vector, normalised; none in a marker.
+    /// Its vector, normalised; none in a marker, or when it was not asked for.
     pub vector: Option<Vec<f32>>,
 }
 
@@ -77,15 +78,35 @@ impl Store {
         Ok(found)
     }
 
-    /// Reads some points, whoever's they are.
+    /// Reads some points with their vectors, whoever's they are.
     ///
     /// # Errors
     /// As [`Store::search`].
     pub async fn fetch(&self, collection: &str, points: &[Uuid], deadline: Duration) -> Result<Vec<Found>> {
+        self.retrieve(collection, points, SelectorOptions::Enable(true), deadline)
+            .await
+    }
+
+    /// Reads some points without their vectors.
+    ///
+    /// # Errors
+    /// As [`Store::search`].
+    pub async fn fetch_payloads(&self, collection: &str, points: &[Uuid], deadline: Duration) -> Result<Vec<Found>> {
+        self.retrieve(collection, points, SelectorOptions::Enable(false), deadline)
+            .await
+    }
+
+    async fn retrieve(
+        &self,
+        collection: &str,
+        points: &[Uuid],
+        vectors: SelectorOptions,
+        deadline: Duration,
+    ) -> Result<Vec<Found>> {
         let ids: Vec<PointId> = points.iter().map(|point| point.to_string().into()).collect();
         let request = GetPointsBuilder::new(collection, ids)
             .with_payload(true)
-            .with_vectors(true);
+            .with_vectors(vectors);
         let reply = self
             .bounded("read points", collection, deadline, self.client.get_points(request))
             .await?;

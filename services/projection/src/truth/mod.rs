@@ -10,7 +10,7 @@ pub use error::{Error, Result};
 pub use outbox::{Confirmation, Leftover, claim_leftovers, confirm};
 pub use row::{Row, State, fetch_for_apply, fetch_rows};
 pub use tail::{
-    Delta, Page, Range, Unsettled, analyze_if_grown, fetch_changed_since, fetch_start, read_again, read_delta,
-    read_page, read_range,
+    Delta, Page, Range, Unsettled, analyze_if_grown, fetch_changed_since, fetch_start, read_delta, read_page,
+    read_points, read_range,
 };
 pub use write::{Kind, Outcome, WriteItem, Written, write};

@@ -6,6 +6,7 @@ use sqlx::{FromRow, PgConnection, PgPool, Row as _};
 use uuid::Uuid;
 
 use aeterna_kit::auth::TenantScope;
+use aeterna_tenancy::shards::Life;
 use aeterna_tenancy::{Generation, ShardId};
 
 use super::{Error, Result};
@@ -103,7 +104,7 @@ pub async fn fetch_rows(tx: &mut PgConnection, tenant: &str, points: &[Uuid]) ->
     .map_err(Error::database("read rows by point"))
 }
 
-/// Fetches the route's shard and write generation together with the rows of some points, as they are now; `None` for a
+/// Fetches the route's shard, in the life that is meant, and write generation together with the rows of some points, as they are now; `None` for a
 /// tenant without a route.
 ///
 /// # Errors
@@ -112,24 +113,26 @@ pub async fn fetch_for_apply(
     pool: &PgPool,
     scope: &TenantScope,
     points: &[Uuid],
-) -> Result<Option<(ShardId, Generation, Vec<Row>)>> {
+) -> Result<Option<(Life, Generation, Vec<Row>)>> {
     const OPERATION: &str = "read rows to apply";
     let tenant = scope.tenant().as_str();
     let mut tx = aeterna_kit::db::tenant_tx(pool, scope)
         .await
         .map_err(Error::transaction(OPERATION))?;
     // The route first: a flip between the two statements makes the confirmation fail, and the rows are applied again.
-    let route: Option<(ShardId, Generation)> =
-        sqlx::query_as("select shard_id, generation from routing.tenants where tenant_id = $1")
-            .bind(tenant)
-            .fetch_optional(&mut *tx)
-            .await
-            .map_err(Error::database(OPERATION))?;
-    let Some((shard, generation)) = route else {
+    let route: Option<(ShardId, Uuid, Generation)> = sqlx::query_as(
+        "select t.shard_id, s.identity, t.generation from routing.tenants t join routing.shards s using (shard_id)
+         where t.tenant_id = $1",
+    )
+    .bind(tenant)
+    .fetch_optional(&mut *tx)
+    .await
+    .map_err(Error::database(OPERATION))?;
+    let Some((shard_id, identity, generation)) = route else {
         return Ok(None);
     };
     let rows = fetch_rows(&mut tx, tenant, points).await?;
-    Ok(Some((shard, generation, rows)))
+    Ok(Some((Life { shard_id, identity }, generation, rows)))
 }
 
 #[cfg(test)]

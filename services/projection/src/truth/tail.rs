@@ -1,14 +1,14 @@
 //! What a mover reads: pages of live rows by point, and the tail of changed rows by transaction.
 //!
-//! `changed_xid` is the transaction that wrote a row last. All transactions below a snapshot's xmin are over, so the rows
-//! with `changed_xid >= W` read in one snapshot, and then `W := that snapshot's xmin`, miss nothing; rows may be seen
-//! twice, which rule R1 makes harmless. Rows and xmin must come from one snapshot, or the xmin from an earlier one.
+//! `changed_xid` is the transaction that wrote a row last. The watermark W of a move is a snapshot, all of whose changes
+//! are in the target: so the rows whose `changed_xid` W does not see, read in one snapshot, and then `W := that snapshot`,
+//! miss nothing and repeat nothing. Rows and snapshot must come from one transaction, or the snapshot from an earlier one.
 
 use sqlx::{PgConnection, PgPool, Postgres, Transaction};
 use uuid::Uuid;
 
 use aeterna_kit::auth::TenantScope;
-use aeterna_tenancy::moves::Xid;
+use aeterna_tenancy::moves::Snapshot;
 
 use super::row::{COLUMNS, Row, fetch_rows};
 use super::{Error, Result};
@@ -18,8 +18,8 @@ use super::{Error, Result};
 pub struct Delta {
     /// The changed rows, tombstones too.
     pub rows: Vec<Row>,
-    /// The xmin of the snapshot that they were read in.
-    pub watermark: Xid,
+    /// The snapshot that they were read in.
+    pub watermark: Snapshot,
 }
 
 /// A page of live rows.
@@ -45,12 +45,12 @@ pub struct Range {
 }
 
 /// Which rows a comparison leaves to others.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Unsettled {
     /// None.
     Nothing,
-    /// Rows changed at or after this transaction.
-    Since(Xid),
+    /// Rows whose last change this snapshot does not see.
+    Since(Snapshot),
     /// Rows with an unconfirmed outbox row.
     Unconfirmed,
 }
@@ -59,10 +59,10 @@ pub enum Unsettled {
 ///
 /// # Errors
 /// [`Error::Database`] or [`Error::Transaction`] when the database does not answer.
-pub async fn fetch_start(pool: &PgPool, scope: &TenantScope) -> Result<(Xid, i64)> {
+pub async fn fetch_start(pool: &PgPool, scope: &TenantScope) -> Result<(Snapshot, i64)> {
     const OPERATION: &str = "begin a copy";
     let mut tx = open_snapshot(pool, scope, OPERATION).await?;
-    let watermark = xmin(&mut tx).await?;
+    let watermark = current(&mut tx).await?;
     let live = sqlx::query_scalar("select count(*) from memory.memories where tenant_id = $1 and state = 'live'")
         .bind(scope.tenant().as_str())
         .fetch_one(&mut *tx)
@@ -114,65 +114,59 @@ pub async fn read_range(pool: &PgPool, scope: &TenantScope, range: Range) -> Res
     .map_err(Error::database(OPERATION))
 }
 
-/// Reads some rows again, and which of the points are unsettled.
+/// Reads some rows, and which of the points are unsettled.
 ///
 /// # Errors
 /// [`Error::Database`] or [`Error::Transaction`] when the database does not answer.
-pub async fn read_again(
+pub async fn read_points(
     pool: &PgPool,
     scope: &TenantScope,
     points: &[Uuid],
-    unsettled: Unsettled,
+    unsettled: &Unsettled,
 ) -> Result<(Vec<Row>, Vec<Uuid>)> {
     const OPERATION: &str = "read differing rows again";
     let tenant = scope.tenant().as_str();
     let mut tx = aeterna_kit::db::tenant_tx(pool, scope)
         .await
         .map_err(Error::transaction(OPERATION))?;
-    // The unsettled first: an outbox row that goes after this look was there in it.
+    // The rows first: a change that comes between the two looks leaves its outbox row to the second.
+    let rows = fetch_rows(&mut tx, tenant, points).await?;
     let query = match unsettled {
-        Unsettled::Nothing => None,
-        Unsettled::Since(xid) => Some(
-            sqlx::query_scalar(
-                "select point_id from memory.memories
-                 where tenant_id = $1 and point_id = any($2) and changed_xid >= $3::text::xid8",
-            )
-            .bind(tenant)
-            .bind(points)
-            .bind(xid.0.to_string()),
-        ),
-        Unsettled::Unconfirmed => Some(
+        Unsettled::Nothing => return Ok((rows, Vec::new())),
+        Unsettled::Since(snapshot) => sqlx::query_scalar(
+            "select point_id from memory.memories where tenant_id = $1 and point_id = any($2)
+               and not pg_visible_in_snapshot(changed_xid, $3::text::pg_snapshot)",
+        )
+        .bind(tenant)
+        .bind(points)
+        .bind(&snapshot.0),
+        Unsettled::Unconfirmed => {
             sqlx::query_scalar("select point_id from memory.outbox where tenant_id = $1 and point_id = any($2)")
                 .bind(tenant)
-                .bind(points),
-        ),
+                .bind(points)
+        }
     };
-    let newer = match query {
-        Some(query) => query.fetch_all(&mut *tx).await.map_err(Error::database(OPERATION))?,
-        None => Vec::new(),
-    };
-    let rows = fetch_rows(&mut tx, tenant, points).await?;
+    let newer = query.fetch_all(&mut *tx).await.map_err(Error::database(OPERATION))?;
     Ok((rows, newer))
 }
 
 /// Rows of one page of the tail.
 const TAIL_PAGE: i64 = 5_000;
 
-/// Reads all rows changed at or after `since`, and the watermark that they allow, in one snapshot.
+/// Reads all rows whose last change `since` does not see, and the snapshot that they were read in.
 ///
 /// # Errors
 /// [`Error::Database`] or [`Error::Transaction`] when the database does not answer.
-pub async fn read_delta(pool: &PgPool, scope: &TenantScope, since: Xid) -> Result<Delta> {
+pub async fn read_delta(pool: &PgPool, scope: &TenantScope, since: &Snapshot) -> Result<Delta> {
     let mut tx = open_snapshot(pool, scope, "read the tail").await?;
-    let watermark = xmin(&mut tx).await?;
+    let watermark = current(&mut tx).await?;
     let mut rows = Vec::new();
-    // Behind every point of the transaction before `since`.
-    let mut after = (Xid(since.0.saturating_sub(1).max(0)), Uuid::max());
+    let mut after = None;
     loop {
-        let page = fetch_tail_page(&mut tx, scope, after).await?;
+        let page = fetch_tail_page(&mut tx, scope, since, after).await?;
         let full = i64::try_from(page.len()).is_ok_and(|len| len == TAIL_PAGE);
         if let Some(last) = page.last() {
-            after = (Xid(last.xid), last.row.point_id);
+            after = Some((last.xid, last.row.point_id));
         }
         rows.extend(page.into_iter().map(|tail| tail.row));
         if !full {
@@ -192,15 +186,20 @@ struct TailRow {
 async fn fetch_tail_page(
     tx: &mut PgConnection,
     scope: &TenantScope,
-    (xid, point): (Xid, Uuid),
+    since: &Snapshot,
+    after: Option<(i64, Uuid)>,
 ) -> Result<Vec<TailRow>> {
+    let (xid, point) = after.unzip();
     sqlx::query_as(sqlx::AssertSqlSafe(format!(
         "select {COLUMNS}, m.changed_xid::text::bigint as xid from memory.memories m
-         where m.tenant_id = $1 and (m.changed_xid, m.point_id) > ($2::text::xid8, $3)
-         order by m.changed_xid, m.point_id limit $4"
+         where m.tenant_id = $1 and m.changed_xid >= pg_snapshot_xmin($2::text::pg_snapshot)
+           and not pg_visible_in_snapshot(m.changed_xid, $2::text::pg_snapshot)
+           and ($3::text is null or (m.changed_xid, m.point_id) > ($3::text::xid8, $4))
+         order by m.changed_xid, m.point_id limit $5"
     )))
     .bind(scope.tenant().as_str())
-    .bind(xid.0.to_string())
+    .bind(&since.0)
+    .bind(xid.map(|xid| xid.to_string()))
     .bind(point)
     .bind(TAIL_PAGE)
     .fetch_all(tx)
@@ -209,16 +208,21 @@ async fn fetch_tail_page(
 }
 
 /// Fetches the whole tail since `since` on the fence's own connection. It has no upper bound: under the closed fence
-/// nobody writes, and an xmin bound would hide rows behind somebody else's old transaction.
+/// nobody writes, so what is committed is all there is. Both halves are ranges of the index: somebody else's old
+/// transaction, which holds xmin back, makes neither of them longer.
 ///
 /// # Errors
 /// [`Error::Database`] when the database does not answer.
-pub async fn fetch_changed_since(tx: &mut PgConnection, tenant: &str, since: Xid) -> Result<Vec<Row>> {
+pub async fn fetch_changed_since(tx: &mut PgConnection, tenant: &str, since: &Snapshot) -> Result<Vec<Row>> {
     sqlx::query_as(sqlx::AssertSqlSafe(format!(
-        "select {COLUMNS} from memory.memories m where m.tenant_id = $1 and m.changed_xid >= $2::text::xid8"
+        "select {COLUMNS} from memory.memories m
+         where m.tenant_id = $1 and m.changed_xid >= pg_snapshot_xmax($2::text::pg_snapshot)
+         union all
+         select {COLUMNS} from memory.memories m
+         where m.tenant_id = $1 and m.changed_xid = any(array(select pg_snapshot_xip($2::text::pg_snapshot)))"
     )))
     .bind(tenant)
-    .bind(since.0.to_string())
+    .bind(&since.0)
     .fetch_all(tx)
     .await
     .map_err(Error::database("read the last delta"))
@@ -266,11 +270,11 @@ async fn open_snapshot(
     Ok(tx)
 }
 
-/// Reads the xmin of the transaction's snapshot: all transactions before it are over.
-async fn xmin(tx: &mut PgConnection) -> Result<Xid> {
-    sqlx::query_scalar("select pg_snapshot_xmin(pg_current_snapshot())::text::bigint")
+/// Reads the transaction's snapshot.
+async fn current(tx: &mut PgConnection) -> Result<Snapshot> {
+    sqlx::query_scalar("select pg_current_snapshot()::text")
         .fetch_one(tx)
         .await
-        .map(Xid)
-        .map_err(Error::database("read the snapshot's xmin"))
+        .map(Snapshot)
+        .map_err(Error::database("read the snapshot"))
 }

@@ -10,7 +10,8 @@ use sqlx::{FromRow, PgPool, Row as _};
 use uuid::Uuid;
 
 use aeterna_kit::auth::TenantScope;
-use aeterna_tenancy::{Generation, ShardId};
+use aeterna_tenancy::Generation;
+use aeterna_tenancy::shards::Life;
 
 use super::row::encode_embedding;
 use super::{Error, Result};
@@ -27,6 +28,8 @@ pub enum Kind {
     Expire,
     /// Gives a point without a row its tombstone.
     Orphan,
+    /// Gives a row a new version, for its point is not as it is and has its version.
+    Renew,
 }
 
 /// One change of a batch.
@@ -37,7 +40,7 @@ pub struct WriteItem {
     pub kind: Kind,
     /// The memory's id.
     pub id: Uuid,
-    /// Orphan: the point.
+    /// Orphan and renew: the point.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub point_id: Option<Uuid>,
     /// Create: the layer.
@@ -71,13 +74,13 @@ pub struct WriteItem {
 }
 
 impl WriteItem {
-    /// Returns a change that carries only ids: a deletion, an expiry or an orphan's tombstone.
+    /// Returns a change that carries only ids: a deletion, an expiry, an orphan's tombstone or a new version.
     #[must_use]
     pub fn bare(kind: Kind, id: Uuid) -> Self {
         Self {
             kind,
             id,
-            point_id: (kind == Kind::Orphan).then_some(id),
+            point_id: matches!(kind, Kind::Orphan | Kind::Renew).then_some(id),
             layer: None,
             content: None,
             identifiers: Value::Object(serde_json::Map::new()),
@@ -108,7 +111,9 @@ pub enum Outcome {
     Gone,
     /// The memory, or the orphan, is a tombstone now.
     Deleted,
-    /// There was nothing to delete.
+    /// The row has a new version.
+    Renewed,
+    /// There was nothing to delete or to renew.
     Absent,
 }
 
@@ -123,14 +128,14 @@ pub struct Written {
     pub point_id: Option<Uuid>,
     /// Its version; none when absent.
     pub version: Option<i64>,
-    /// The outbox row to confirm; only for created and deleted.
+    /// The outbox row to confirm; only for created, deleted and renewed.
     pub outbox_id: Option<i64>,
     /// When the memory was made.
     pub created_at: Option<Timestamp>,
     /// When it was changed last.
     pub updated_at: Option<Timestamp>,
-    /// The route's shard.
-    pub shard_id: ShardId,
+    /// The route's shard, in the life that is meant.
+    pub shard: Life,
     /// The route's write generation.
     pub generation: Generation,
 }
@@ -144,6 +149,7 @@ impl FromRow<'_, PgRow> for Written {
             "conflict" => Outcome::Conflict,
             "gone" => Outcome::Gone,
             "deleted" => Outcome::Deleted,
+            "renewed" => Outcome::Renewed,
             _ => Outcome::Absent,
         };
         let time = |column: &str| {
@@ -158,7 +164,10 @@ impl FromRow<'_, PgRow> for Written {
             outbox_id: row.try_get("outbox")?,
             created_at: time("created")?,
             updated_at: time("updated")?,
-            shard_id: row.try_get("shard")?,
+            shard: Life {
+                shard_id: row.try_get("shard")?,
+                identity: row.try_get("identity")?,
+            },
             generation: row.try_get("write_generation")?,
         })
     }

@@ -7,11 +7,12 @@ use sqlx::PgPool;
 use super::Claim;
 use crate::{Error, Result, cleanups};
 
-/// Walks a claimed move from Retain to Clean and enters its source into the ledger, in one transaction.
+/// Walks a claimed move from Retain to Clean and enters its source into the ledger, in one transaction, if the retention
+/// is over by the database's clock; returns whether it was.
 ///
 /// # Errors
 /// [`Error::Fenced`] when the claim was lost.
-pub async fn begin_clean(pool: &PgPool, claim: Claim) -> Result<()> {
+pub async fn begin_clean(pool: &PgPool, claim: Claim) -> Result<bool> {
     let operation = || format!("begin the clean-up of move {}", claim.move_id);
     let mut tx = aeterna_kit::db::system_tx(pool)
         .await
@@ -28,10 +29,23 @@ pub async fn begin_clean(pool: &PgPool, claim: Claim) -> Result<()> {
     .await
     .map_err(Error::database(operation()))?;
     if walked.rows_affected() != 1 {
-        return Err(Error::Fenced { move_id: claim.move_id });
+        let ours: bool = sqlx::query_scalar(
+            "select exists (select from routing.moves where move_id = $1 and attempt = $2 and step = 'Retain')",
+        )
+        .bind(claim.move_id)
+        .bind(claim.attempt)
+        .fetch_one(&mut *tx)
+        .await
+        .map_err(Error::database(operation()))?;
+        return if ours {
+            Ok(false)
+        } else {
+            Err(Error::Fenced { move_id: claim.move_id })
+        };
     }
     cleanups::enter(&mut tx, claim.move_id, cleanups::What::Source).await?;
-    tx.commit().await.map_err(Error::database(operation()))
+    tx.commit().await.map_err(Error::database(operation()))?;
+    Ok(true)
 }
 
 /// Records how long writers were held at the flip, and gives the claim back until the retention ends.

@@ -2,8 +2,7 @@
 //!
 //! Every write of a tenant holds the tenant's advisory lock, shared, from before it reads the route until it commits. The
 //! [`Fence`] is the same lock, exclusive. While it is held no write of the tenant is open: what is in the table is all
-//! there is, so the last delta is read *without* the xmin bound (somebody else's old transaction would hide it) and after
-//! it is acknowledged by the target, the target holds exactly the live rows. Then the route and the move change in the
+//! there is, so the last delta, which is all that the watermark's snapshot does not see, has no upper bound, and after it is acknowledged by the target, the target holds exactly the live rows. Then the route and the move change in the
 //! same transaction, each by an update that must hit exactly one row.
 //!
 //! The hold is bounded three times: the server's `statement_timeout` and `idle_in_transaction_session_timeout` end a
@@ -126,11 +125,12 @@ impl Fence {
         .execute(&mut *self.tx)
         .await
         .map_err(Error::database(operation()))?;
-        // The watermark for a way back: every row changed by a transaction before this one is in the source too.
+        // The watermark for a way back: every change that it sees is in the source too.
         let step = sqlx::query(
             "update routing.moves set step = 'Retain', step_at = now(), updated_at = now(), flipped_at = now(),
-                 retain_until = now() + retention, watermark = pg_snapshot_xmin(pg_current_snapshot()),
-                 cutover_tries = $4, caught_up = $5, lag = 0, waiting_for = null, error = null
+                 retain_until = now() + retention, watermark = pg_current_snapshot(),
+                 cutover_tries = $4, caught_up = $5, lag = 0, waiting_for = null, error = null,
+                 failures = 0
              where move_id = $1 and attempt = $2 and step = $3",
         )
         .bind(moving.move_id)

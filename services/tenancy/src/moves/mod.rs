@@ -26,9 +26,9 @@ mod row;
 pub mod step;
 
 pub use cancel::cancel;
-pub use claim::{Claim, LEASE, claim, save};
+pub use claim::{Claim, Hold, LEASE, claim, save};
 pub use clean::{begin_clean, record_pause};
 pub use observe::{fetch_moves, fetch_recent_moves};
 pub use record::{NewMove, record};
-pub use row::{Move, Progress, Xid};
+pub use row::{Move, Progress, Snapshot};
 pub use step::Step;

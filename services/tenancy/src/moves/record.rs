@@ -28,6 +28,7 @@ pub struct NewMove {
 ///
 /// # Errors
 /// [`Error::TermOver`], [`Error::UnknownTenant`], [`Error::ShardNotReady`], [`Error::ShardFull`],
+/// [`Error::ShardOfAnotherTenant`], [`Error::ShardModelDiffers`],
 /// [`Error::AlreadyMoving`] when another move of the tenant is before its cutover.
 pub async fn record(pool: &PgPool, term: Term, new: &NewMove) -> Result<Move> {
     let operation = || format!("record the move of {}", new.tenant);
@@ -51,6 +52,14 @@ pub async fn record(pool: &PgPool, term: Term, new: &NewMove) -> Result<Move> {
         return Ok(known);
     }
     let target = lock_with_room(&mut tx, &new.target).await?;
+    target.require_open_to(&new.tenant)?;
+    if target.model != route.model {
+        return Err(Error::ShardModelDiffers {
+            shard: target.shard_id,
+            found: target.model,
+            wanted: route.model,
+        });
+    }
     // A shard without a row cannot be a route's: the foreign key says so.
     let source_identity: uuid::Uuid = sqlx::query_scalar("select identity from routing.shards where shard_id = $1")
         .bind(&route.shard_id)

@@ -8,9 +8,9 @@ use uuid::Uuid;
 use crate::ids::{Attempt, Generation, MoveId, ShardId};
 use crate::moves::Step;
 
-/// A transaction id of 64 bits (`xid8`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Xid(pub i64);
+/// A database snapshot (`pg_snapshot`, as text): which transactions' changes it sees.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Snapshot(pub String);
 
 /// A recorded move.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,8 +58,8 @@ pub struct Progress {
     pub step: Step,
     /// Copy: the last point of the last acknowledged page.
     pub cursor: Option<Uuid>,
-    /// CatchUp: every row changed by a transaction before this one is in the target.
-    pub watermark: Option<Xid>,
+    /// CatchUp: every change that this snapshot sees is in the target.
+    pub watermark: Option<Snapshot>,
     /// When the last pass without a repair ended.
     pub verified_at: Option<Timestamp>,
     /// Live rows when the copy began, about.
@@ -82,16 +82,27 @@ pub struct Progress {
     pub waiting_for: Option<String>,
     /// The last error, until a step succeeds.
     pub error: Option<String>,
-    /// The next try is not before this moment.
-    pub not_before: Timestamp,
+    /// Steps that failed since the last success.
+    pub failures: i32,
+}
+
+impl Progress {
+    /// Forgets the last error: something has succeeded.
+    pub fn note_success(&mut self) {
+        self.failures = 0;
+        if self.error.take().is_some() {
+            // It said when the next try would be.
+            self.waiting_for = None;
+        }
+    }
 }
 
 /// The select list that [`Move`] reads; `m` is the alias of `routing.moves`.
 pub(super) const COLUMNS: &str = "m.move_id, m.tenant_id, m.operation, m.source, m.source_identity, m.target,
     m.target_identity, m.base, m.generation, m.attempt, extract(epoch from m.retention)::bigint as retention_seconds,
-    m.step, m.cursor, m.watermark::text::bigint as watermark, m.verified_at, m.total, m.copied, m.caught_up, m.lag,
+    m.step, m.cursor, m.watermark::text as watermark, m.verified_at, m.total, m.copied, m.caught_up, m.lag,
     m.compared, m.repaired, m.cutover_tries, m.pause_us, m.waiting_for, m.error,
-    greatest(m.not_before, m.created_at) as not_before, m.created_at, m.step_at, m.flipped_at, m.retain_until, m.finished_at";
+    m.failures, m.created_at, m.step_at, m.flipped_at, m.retain_until, m.finished_at";
 
 impl FromRow<'_, PgRow> for Move {
     fn from_row(row: &PgRow) -> sqlx::Result<Self> {
@@ -122,7 +133,7 @@ impl FromRow<'_, PgRow> for Move {
             progress: Progress {
                 step,
                 cursor: row.try_get("cursor")?,
-                watermark: row.try_get::<Option<i64>, _>("watermark")?.map(Xid),
+                watermark: row.try_get::<Option<String>, _>("watermark")?.map(Snapshot),
                 verified_at: maybe_time("verified_at")?,
                 total: row.try_get("total")?,
                 copied: row.try_get("copied")?,
@@ -134,7 +145,7 @@ impl FromRow<'_, PgRow> for Move {
                 pause_us: row.try_get("pause_us")?,
                 waiting_for: row.try_get("waiting_for")?,
                 error: row.try_get("error")?,
-                not_before: time("not_before")?,
+                failures: row.try_get("failures")?,
             },
             created_at: time("created_at")?,
             step_at: time("step_at")?,

@@ -129,6 +129,12 @@ pub const FEW_CHANGES: u64 = 256;
 /// How long a verification counts. Older than this, the move catches up and verifies again.
 pub const VERIFICATION_LIFE: jiff::SignedDuration = jiff::SignedDuration::from_mins(10);
 
+/// Tells whether a verification still counts.
+#[must_use]
+pub fn is_fresh(verified_at: Timestamp, now: Timestamp) -> bool {
+    now.duration_since(verified_at) <= VERIFICATION_LIFE
+}
+
 /// What the worker saw after doing its step's work once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Observation {
@@ -153,8 +159,8 @@ pub enum Observation {
     Waited {
         /// When the last clean verification was.
         verified_at: Option<Timestamp>,
-        /// Not before this moment is the next try.
-        not_before: Timestamp,
+        /// The pause is over.
+        due: bool,
     },
     /// A cutover was tried.
     Tried {
@@ -163,8 +169,8 @@ pub enum Observation {
     },
     /// The retention was looked at.
     Retained {
-        /// Its end.
-        until: Timestamp,
+        /// It is over.
+        over: bool,
     },
     /// The ledger was looked at.
     Cleaned {
@@ -183,15 +189,9 @@ pub fn next(step: Step, seen: &Observation, now: Timestamp) -> Step {
         }
         (Step::CatchUp, Observation::CaughtUp { applied, indexed: true }) if *applied <= FEW_CHANGES => Step::Verify,
         (Step::Verify, Observation::Verified { repaired: 0 }) => Step::Await,
-        (
-            Step::Await,
-            Observation::Waited {
-                verified_at,
-                not_before,
-            },
-        ) => match verified_at {
-            Some(at) if now.duration_since(*at) <= VERIFICATION_LIFE => {
-                if now >= *not_before {
+        (Step::Await, Observation::Waited { verified_at, due }) => match verified_at {
+            Some(at) if is_fresh(*at, now) => {
+                if *due {
                     Step::Cutover
                 } else {
                     Step::Await
@@ -200,7 +200,7 @@ pub fn next(step: Step, seen: &Observation, now: Timestamp) -> Step {
             Some(_) | None => Step::CatchUp,
         },
         (Step::Cutover, Observation::Tried { flipped: true }) => Step::Retain,
-        (Step::Retain, Observation::Retained { until }) if now >= *until => Step::Clean,
+        (Step::Retain, Observation::Retained { over: true }) => Step::Clean,
         (Step::Clean, Observation::Cleaned { done: true }) => Step::Done,
         (
             Step::Copy
@@ -243,10 +243,10 @@ mod tests {
             Observation::Verified { repaired: 0 },
             Observation::Waited {
                 verified_at: Some(now()),
-                not_before: now(),
+                due: true,
             },
             Observation::Tried { flipped: true },
-            Observation::Retained { until: now() },
+            Observation::Retained { over: true },
             Observation::Cleaned { done: true },
         ];
         let mut step = Step::Copy;
@@ -278,7 +278,7 @@ mod tests {
         let old = now() - VERIFICATION_LIFE - jiff::SignedDuration::from_secs(1);
         let seen = Observation::Waited {
             verified_at: Some(old),
-            not_before: now(),
+            due: true,
         };
         assert_eq!(next(Step::Await, &seen, now()), Step::CatchUp);
     }
@@ -298,9 +298,7 @@ mod tests {
             (0_u64..3).prop_map(|repaired| Observation::Verified { repaired }),
             any::<bool>().prop_map(|flipped| Observation::Tried { flipped }),
             any::<bool>().prop_map(|done| Observation::Cleaned { done }),
-            (0_i64..100).prop_map(|s| Observation::Retained {
-                until: now() + jiff::SignedDuration::from_secs(s - 50)
-            }),
+            any::<bool>().prop_map(|over| Observation::Retained { over }),
         ]
     }
 

@@ -13,7 +13,7 @@ use aeterna_projection::truth::{self, Kind, Outcome, Row, State, WriteItem, Writ
 use aeterna_relocator::drive::{Context, Ended, drive};
 use aeterna_relocator::{Point, Probe, verifier};
 use aeterna_tenancy::moves::{self, Move, NewMove, Step};
-use aeterna_tenancy::shards::{NewShard, Shard, ShardKind};
+use aeterna_tenancy::shards::{NewShard, Shard};
 use aeterna_tenancy::{MoveId, ShardId, Term, leader, naming, routes, shards};
 use aeterna_testkit::Postgres;
 use aeterna_vectorstore::{Faults, Running, Server};
@@ -28,7 +28,7 @@ pub const MODEL: &str = "hash-16";
 const DIMENSION: i32 = 16;
 
 /// How long anything here may take before a test gives up.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub const PATIENCE: Duration = Duration::from_secs(120);
 
 pub struct Ground {
     pub pool: PgPool,
@@ -62,7 +62,7 @@ impl Ground {
             ..Limits::default()
         };
         let pool = connect_lazy(&database_url, "tests", limits)?;
-        let straight = connect_lazy(direct, "tests", limits)?;
+        let straight = connect_lazy(direct, "tests-direct", limits)?;
         let root = connect_lazy(&server.superuser(direct), "tests-root", limits)?;
         for set in [
             aeterna_kit::migrate::kit_migrations(),
@@ -93,9 +93,7 @@ impl Ground {
             store,
             _dir: dir,
         };
-        ground
-            .shard(ShardKind::Shared, "shared-shard-1", "memories-shared", 100)
-            .await?;
+        ground.shared("shared-shard-1", "memories-shared").await?;
         Ok(ground)
     }
 
@@ -103,40 +101,38 @@ impl Ground {
         self.store.faults()
     }
 
-    /// Records a shard, makes its collection and declares it ready.
-    pub async fn shard(&self, kind: ShardKind, name: &str, collection: &str, capacity: i32) -> Result<Shard> {
-        self.shard_at(&self.url, kind, name, collection, capacity).await
+    /// Records a shared shard, makes its collection and declares it ready.
+    pub async fn shared(&self, name: &str, collection: &str) -> Result<Shard> {
+        self.shard(self.new_shard(None, name, collection)).await
     }
 
-    pub async fn shard_at(
-        &self,
-        endpoint: &str,
-        kind: ShardKind,
-        name: &str,
-        collection: &str,
-        capacity: i32,
-    ) -> Result<Shard> {
-        let new = NewShard {
+    /// The tenant's dedicated shard.
+    pub async fn dedicated(&self, tenant: &Tenant) -> Result<Shard> {
+        let id = tenant.scope.tenant();
+        let (name, collection) = (naming::dedicated_shard(id), naming::dedicated_collection(id, 1));
+        self.shard(self.new_shard(Some(tenant), &name, &collection)).await
+    }
+
+    /// A shard of the test's store, for one tenant or for a hundred.
+    pub fn new_shard(&self, tenant: Option<&Tenant>, name: &str, collection: &str) -> NewShard {
+        NewShard {
             shard_id: ShardId::new(name),
-            kind,
-            endpoint: endpoint.to_owned(),
+            tenant: tenant.map(|tenant| tenant.scope.tenant().clone()),
+            endpoint: self.url.clone(),
             collection: collection.to_owned(),
             model: MODEL.to_owned(),
             dimension: DIMENSION,
-            capacity,
-        };
+            capacity: if tenant.is_some() { 1 } else { 100 },
+        }
+    }
+
+    async fn shard(&self, new: NewShard) -> Result<Shard> {
         let shard = shards::record_shard(&self.pool, self.term, &new).await?;
         self.qdrant().ensure_collection(&shard).await?;
         shards::mark_ready(&self.pool, self.term, &shard).await?;
         shards::fetch_shard(&self.pool, &new.shard_id)
             .await?
             .context("the shard was recorded")
-    }
-
-    pub async fn dedicated(&self, tenant: &Tenant) -> Result<Shard> {
-        let name = naming::dedicated_shard(tenant.scope.tenant());
-        let collection = naming::dedicated_collection(tenant.scope.tenant(), 1);
-        self.shard(ShardKind::Dedicated, &name, &collection, 1).await
     }
 
     pub fn qdrant(&self) -> Store {
@@ -176,7 +172,7 @@ impl Ground {
             .filter_map(|(item, done)| pending(item, done))
             .collect();
         self.applier
-            .apply(&tenant.scope, &first.shard_id, first.generation, rows, patience)
+            .apply(&tenant.scope, &first.shard, first.generation, rows, patience)
             .await
     }
 

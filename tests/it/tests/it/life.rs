@@ -91,6 +91,9 @@ async fn a_comparison_walks_every_range_of_a_large_tenant() -> Result<()> {
     let tenant = ground.tenant("acme").await?;
     ground.fill(&tenant, 1_301).await?;
     let (shard, floor) = ground.place(&tenant).await?;
+    let route = aeterna_tenancy::routes::fetch_route(&ground.pool, tenant.scope.tenant())
+        .await?
+        .context("the tenant has a route")?;
     let comparison = Comparison {
         pool: &ground.pool,
         store: &ground.qdrant(),
@@ -98,7 +101,7 @@ async fn a_comparison_walks_every_range_of_a_large_tenant() -> Result<()> {
         shard: &shard,
         floor,
         generation: floor,
-        newer: Newer::Unconfirmed,
+        newer: Newer::Unconfirmed(&route),
     };
     let mut findings = Findings::default();
     let mut after = None;

@@ -130,7 +130,7 @@ pub async fn apply(state: &State, scope: &TenantScope, item: WriteItem, written:
     let rows = vec![Pending { row, outbox_id }];
     match state
         .applier
-        .apply(scope, &written.shard_id, written.generation, rows, PATIENCE)
+        .apply(scope, &written.shard, written.generation, rows, PATIENCE)
         .await
     {
         Applied::Indexed => IndexState::Indexed,

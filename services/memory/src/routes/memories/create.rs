@@ -163,7 +163,7 @@ pub async fn create(
             Code::MemoryDeleted,
             "the memory of this Idempotency-Key was deleted; store it anew under another key",
         )),
-        Outcome::Conflict | Outcome::Deleted | Outcome::Absent => {
+        Outcome::Conflict | Outcome::Deleted | Outcome::Renewed | Outcome::Absent => {
             let detail = format!(
                 "memory {} has other content, another layer or other identifiers",
                 written.id

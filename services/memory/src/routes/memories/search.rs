@@ -17,7 +17,7 @@ use uuid::Uuid;
 use aeterna_kit::auth::{Caller, TenantScope};
 use aeterna_kit::http::extract::Json;
 use aeterna_kit::problem::{Code, Problem};
-use aeterna_projection::store::{self as qdrant, Hit, Search};
+use aeterna_projection::store::{Hit, Search};
 
 use crate::layer::{LAYERS, Layer};
 use crate::memory::Memory;
@@ -276,10 +276,7 @@ impl Asked<'_> {
         match store.search(&shard.collection, search, left).await {
             Ok(hits) => Ok(Candidates::Hits(hits)),
             Err(error) => {
-                if matches!(error, qdrant::Error::MissingCollection { .. }) {
-                    self.state.applier.forget_shard(&route.shard);
-                }
-                tracing::info!(shard = %route.shard, %error, "a search goes without vectors");
+                tracing::info!(shard = %route.shard.shard_id, %error, "a search goes without vectors");
                 metrics::counter!("searches_degraded_total").increment(1);
                 Ok(Candidates::Away)
             }

@@ -2,24 +2,16 @@
 
 use aeterna_relocator::Point;
 use aeterna_tenancy::moves::{self, NewMove, Step};
-use aeterna_tenancy::shards::{NewShard, ShardKind};
-use aeterna_tenancy::{Error, ShardId, leader, shards};
+use aeterna_tenancy::shards::NewShard;
+use aeterna_tenancy::{Error, leader, shards};
 use anyhow::{Result, ensure};
 
-use crate::ground::{Ground, MODEL};
+use crate::ground::Ground;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn attack_14_a_second_shard_on_one_collection_is_refused() -> Result<()> {
     let ground = Ground::new().await?;
-    let twin = NewShard {
-        shard_id: ShardId::new("shared-shard-2"),
-        kind: ShardKind::Shared,
-        endpoint: ground.url.clone(),
-        collection: "memories-shared".to_owned(),
-        model: MODEL.to_owned(),
-        dimension: 16,
-        capacity: 100,
-    };
+    let twin = ground.new_shard(None, "shared-shard-2", "memories-shared");
     let refused = shards::record_shard(&ground.pool, ground.term, &twin).await;
     ensure!(matches!(refused, Err(Error::CollectionNameUsed { .. })), "{refused:?}");
     Ok(())
@@ -43,6 +35,68 @@ async fn attack_14_a_collection_with_another_identity_is_not_touched() -> Result
         "{refused:?}"
     );
     ground.assert_exact(&tenant).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn attack_14_a_name_that_is_another_shards_is_refused() -> Result<()> {
+    let ground = Ground::new().await?;
+    let (acme, globex) = (ground.tenant("acme").await?, ground.tenant("globex").await?);
+    ground.dedicated(&acme).await?;
+    let record = async |new: NewShard| shards::record_shard(&ground.pool, ground.term, &new).await;
+
+    let shared = ground.new_shard(Some(&globex), "shared-shard-1", "memories-globex");
+    let refused = record(shared).await;
+    ensure!(matches!(refused, Err(Error::ShardKindDiffers { .. })), "{refused:?}");
+    let taken = ground.new_shard(Some(&globex), "dedicated-acme", "memories-globex");
+    let refused = record(taken).await;
+    ensure!(
+        matches!(refused, Err(Error::ShardOfAnotherTenant { .. })),
+        "{refused:?}"
+    );
+    let own = ground.new_shard(Some(&acme), "dedicated-acme", "memories-acme");
+    let model = NewShard {
+        model: "other-model".to_owned(),
+        ..own.clone()
+    };
+    let refused = record(model).await;
+    ensure!(matches!(refused, Err(Error::ShardModelDiffers { .. })), "{refused:?}");
+    let endpoint = NewShard {
+        endpoint: "http://elsewhere:6334".to_owned(),
+        ..own
+    };
+    let refused = record(endpoint).await;
+    ensure!(
+        matches!(refused, Err(Error::ShardEndpointDiffers { .. })),
+        "{refused:?}"
+    );
+    let capacity: i32 = sqlx::query_scalar("select capacity from routing.shards where shard_id = 'shared-shard-1'")
+        .fetch_one(&ground.root)
+        .await?;
+    ensure!(capacity == 100, "the shared shard takes {capacity} tenants");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_move_into_another_tenants_shard_or_another_model_is_refused() -> Result<()> {
+    let ground = Ground::new().await?;
+    let (acme, globex) = (ground.tenant("acme").await?, ground.tenant("globex").await?);
+    let away = ground.dedicated(&acme).await?;
+    let refused = ground.begin(&globex, &away, jiff::SignedDuration::ZERO).await;
+    let refused = refused.expect_err("it is acme's");
+    ensure!(
+        matches!(refused.downcast_ref(), Some(Error::ShardOfAnotherTenant { .. })),
+        "{refused:?}"
+    );
+    sqlx::query("update routing.shards set model = 'other-model' where shard_id = 'dedicated-acme'")
+        .execute(&ground.root)
+        .await?;
+    let refused = ground.begin(&acme, &away, jiff::SignedDuration::ZERO).await;
+    let refused = refused.expect_err("writers embed with another model");
+    ensure!(
+        matches!(refused.downcast_ref(), Some(Error::ShardModelDiffers { .. })),
+        "{refused:?}"
+    );
+    Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -77,9 +131,7 @@ async fn a_tenant_has_one_move_before_its_cutover() -> Result<()> {
     let ground = Ground::new().await?;
     let tenant = ground.tenant("acme").await?;
     let away = ground.dedicated(&tenant).await?;
-    let other = ground
-        .shard(ShardKind::Shared, "shared-shard-2", "memories-shared-2", 10)
-        .await?;
+    let other = ground.shared("shared-shard-2", "memories-shared-2").await?;
     ground.begin(&tenant, &away, jiff::SignedDuration::ZERO).await?;
     let second = ground.begin(&tenant, &other, jiff::SignedDuration::ZERO).await;
     let refused = second.expect_err("one at a time");
@@ -112,9 +164,7 @@ async fn a_cancelled_move_leaves_nothing_behind_and_the_tenant_where_it_was() ->
     let ground = Ground::new().await?;
     let tenant = ground.tenant("acme").await?;
     ground.fill(&tenant, 30).await?;
-    let away = ground
-        .shard(ShardKind::Shared, "shared-shard-2", "memories-shared-2", 10)
-        .await?;
+    let away = ground.shared("shared-shard-2", "memories-shared-2").await?;
     let id = ground.begin(&tenant, &away, jiff::SignedDuration::ZERO).await?;
     ground.crash_at(Point::Begin(Step::CatchUp)).await?;
     ensure!(
