@@ -4,6 +4,7 @@
 //! for a request. Two modes, and no default: `disabled`, for development, believes the header `X-Tenant-ID`; `jwt` believes
 //! what a signed token says, and the header may only choose among the token's tenants.
 
+mod development;
 mod jwt;
 mod limit;
 
@@ -48,8 +49,12 @@ impl TenantScope {
 pub struct Caller {
     /// The tenant's scope.
     pub scope: TenantScope,
-    /// The token's `sub`; `anonymous` where nobody has to prove anything.
+    /// The token's `sub`; `X-Subject` or `anonymous` where nobody has to prove anything.
     pub subject: String,
+    /// The token's `roles`; where nobody has to prove anything `X-Roles`, or `TenantAdmin`.
+    pub roles: Vec<String>,
+    /// Whom an agent acts for: the token's `onBehalfOf`, or `X-On-Behalf-Of`.
+    pub on_behalf_of: Option<String>,
 }
 
 /// How callers prove who they are.
@@ -94,21 +99,23 @@ impl Authenticator {
 
     fn identify(&self, parts: &Parts) -> Result<Caller, Problem> {
         let named = named_tenant(parts)?;
-        let (tenant, subject) = match &*self.mode {
+        let caller = match &*self.mode {
             Mode::Disabled { default_tenant } => {
                 let tenant = named.or_else(|| default_tenant.clone()).ok_or_else(missing_tenant)?;
-                (tenant, "anonymous".to_owned())
+                development::caller(parts, tenant)?
             }
             Mode::Jwt(verifier) => {
                 let claims = verifier.verify(bearer(parts)?)?;
-                (choose(&claims.tenants, named)?, claims.subject)
+                Caller {
+                    scope: TenantScope(choose(&claims.tenants, named)?),
+                    subject: claims.subject,
+                    roles: claims.roles,
+                    on_behalf_of: claims.on_behalf_of,
+                }
             }
         };
-        self.limit.check(&tenant)?;
-        Ok(Caller {
-            scope: TenantScope(tenant),
-            subject,
-        })
+        self.limit.check(caller.scope.tenant())?;
+        Ok(caller)
     }
 }
 

@@ -60,6 +60,19 @@ pub enum Code {
     EmbeddingFailed,
     /// No shared shard has room for a new tenant.
     NoShardHasRoom,
+    // Governance.
+    /// No such policy, or no such version of it.
+    PolicyNotFound,
+    /// The name is taken in this layer and scope.
+    PolicyExists,
+    /// The policy's rules or text cannot be taken.
+    InvalidPolicy,
+    /// The resource is at another version than `If-Match` says.
+    PreconditionFailed,
+    /// A change needs `If-Match`.
+    PreconditionRequired,
+    /// This instance has no key to sign with.
+    NoSigningKey,
     /// A store that this needs is away.
     Unavailable,
     /// The deadline of the request is over.
@@ -71,6 +84,7 @@ pub enum Code {
 impl Code {
     /// Returns the code, its status and its title.
     #[must_use]
+    #[expect(clippy::too_many_lines, reason = "a table: one entry a code")]
     pub fn parts(self) -> (&'static str, StatusCode, &'static str) {
         match self {
             Self::MalformedJson => ("MALFORMED_JSON", StatusCode::BAD_REQUEST, "The body is not JSON"),
@@ -154,6 +168,29 @@ impl Code {
                 StatusCode::INSUFFICIENT_STORAGE,
                 "There is no room for another tenant",
             ),
+            // Governance.
+            Self::PolicyNotFound => ("POLICY_NOT_FOUND", StatusCode::NOT_FOUND, "There is no such policy"),
+            Self::PolicyExists => ("POLICY_EXISTS", StatusCode::CONFLICT, "The policy's name is taken"),
+            Self::InvalidPolicy => (
+                "INVALID_POLICY",
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "The policy is not valid",
+            ),
+            Self::PreconditionFailed => (
+                "PRECONDITION_FAILED",
+                StatusCode::PRECONDITION_FAILED,
+                "The resource has changed",
+            ),
+            Self::PreconditionRequired => (
+                "PRECONDITION_REQUIRED",
+                StatusCode::PRECONDITION_REQUIRED,
+                "Say which version is changed",
+            ),
+            Self::NoSigningKey => (
+                "NO_SIGNING_KEY",
+                StatusCode::NOT_IMPLEMENTED,
+                "The service has no signing key",
+            ),
             Self::Unavailable => ("UNAVAILABLE", StatusCode::SERVICE_UNAVAILABLE, "A store is away"),
             Self::Timeout => ("TIMEOUT", StatusCode::GATEWAY_TIMEOUT, "The request took too long"),
             Self::Internal => (
@@ -186,6 +223,12 @@ pub struct FieldError {
     pub pointer: String,
     /// What is wrong, and what would be right.
     pub message: String,
+    /// Where in a text of many lines, from 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub line: Option<u32>,
+    /// The column there, in characters from 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub column: Option<u32>,
 }
 
 /// An error on its way to the client.
@@ -222,6 +265,8 @@ impl Problem {
         let error = FieldError {
             pointer: pointer.into(),
             message: message.clone(),
+            line: None,
+            column: None,
         };
         Self {
             errors: vec![error],

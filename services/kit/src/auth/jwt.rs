@@ -48,6 +48,8 @@ impl std::fmt::Debug for Verifier {
 pub(super) struct Claims {
     pub subject: String,
     pub tenants: Vec<TenantId>,
+    pub roles: Vec<String>,
+    pub on_behalf_of: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -56,6 +58,10 @@ struct Raw {
     tenant: Option<String>,
     #[serde(default)]
     tenants: Vec<String>,
+    #[serde(default)]
+    roles: Vec<String>,
+    #[serde(rename = "onBehalfOf")]
+    on_behalf_of: Option<String>,
 }
 
 impl Verifier {
@@ -119,6 +125,8 @@ impl Verifier {
         Ok(Claims {
             subject: raw.sub,
             tenants,
+            roles: raw.roles,
+            on_behalf_of: raw.on_behalf_of,
         })
     }
 }

@@ -67,6 +67,38 @@ fn a_good_token_gives_its_tenant_and_its_subject() {
 }
 
 #[test]
+fn a_good_token_gives_its_roles_and_whom_an_agent_acts_for() {
+    let mut agent = claims();
+    agent["roles"] = json!(["Agent"]);
+    agent["onBehalfOf"] = json!("bob");
+    let bearer = token(Algorithm::HS256, &agent);
+    // A token's roles are the token's: a header adds none.
+    let headers = [("Authorization", bearer.as_str()), ("X-Roles", "PlatformAdmin")];
+    let caller = jwt().identify(&parts(&headers)).expect("a good token");
+    assert_eq!(
+        (caller.roles.as_slice(), caller.on_behalf_of.as_deref()),
+        (["Agent".to_owned()].as_slice(), Some("bob"))
+    );
+}
+
+#[test]
+fn where_nobody_proves_anything_headers_name_subject_and_roles() {
+    let named = [("X-Subject", "ann"), ("X-Roles", "Viewer, TechLead")];
+    let caller = disabled(Some("default")).identify(&parts(&named)).expect("named");
+    assert_eq!(
+        (caller.subject.as_str(), caller.roles.join("+")),
+        ("ann", "Viewer+TechLead".to_owned())
+    );
+    let caller = disabled(Some("default")).identify(&parts(&[])).expect("the default");
+    assert_eq!(caller.roles, ["TenantAdmin"]);
+    let long = "x".repeat(257);
+    assert_eq!(
+        code(&disabled(Some("default")), &[("X-Subject", &long)]),
+        Code::InvalidHeader
+    );
+}
+
+#[test]
 fn a_tenant_that_the_token_does_not_cover_is_refused_and_never_replaced() {
     let bearer = token(Algorithm::HS256, &claims());
     assert_eq!(
