@@ -1,23 +1,24 @@
 //! The governance service's process.
 
-use aeterna_kit::config::Settings;
 use aeterna_kit::service::{self, Command, Definition, Foundation};
 use governance_service::router;
+use governance_service::settings::Serve;
+use governance_service::state::State;
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     service::log();
-    let definition = Definition {
-        name: "governance-service",
-        port: 8003,
-        migrations: Vec::new(),
-    };
-    match service::parse::<Settings>() {
-        Command::Serve(settings) => {
-            let laid = Foundation::lay(&definition, &settings)?;
-            service::run(&definition, &settings, laid, router::router()).await
-        }
+    let definition = governance_service::definition();
+    match service::parse::<Serve>() {
+        Command::Serve(settings) => serve(&definition, &settings).await,
         Command::Migrate(database) => service::migrate(&definition, &database).await,
         Command::Openapi => service::print_document(&router::openapi()),
     }
+}
+
+async fn serve(definition: &Definition, Serve { kit, governance }: &Serve) -> anyhow::Result<()> {
+    let laid = Foundation::lay(definition, kit)?;
+    let state = State::assemble(&laid, governance)?;
+    state.spawn_workers();
+    service::run(definition, kit, laid, router::router(state)).await
 }

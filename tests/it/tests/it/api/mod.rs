@@ -10,4 +10,4 @@ mod outages;
 mod probes;
 mod problems;
 mod search;
-mod service;
+pub mod service;

@@ -1,0 +1,9 @@
+//! Prints `docs/rbac.md`.
+
+use std::io::Write as _;
+
+fn main() -> std::io::Result<()> {
+    std::io::stdout()
+        .lock()
+        .write_all(governance_service::rbac::matrix::page().as_bytes())
+}

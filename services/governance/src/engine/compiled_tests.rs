@@ -1,0 +1,124 @@
+use serde_json::json;
+
+use super::*;
+use crate::engine::{Principal, Resource};
+use crate::rbac::Role;
+
+fn cedar_policy(name: &str, layer: &str, scope: &serde_json::Value, text: &str) -> Active {
+    let document = serde_json::from_value(json!({
+        "name": name, "type": "cedar", "layer": layer, "scope": scope, "mode": "mandatory", "cedar": text, "status": "active",
+    }))
+    .expect("a document");
+    Active {
+        id: Uuid::now_v7(),
+        version: 1,
+        document,
+    }
+}
+
+fn question(role: Role, action: &str, place: &serde_json::Value) -> Question {
+    Question {
+        principal: Principal {
+            id: "ann".to_owned(),
+            roles: vec![role],
+            ..Principal::default()
+        },
+        action: action.to_owned(),
+        resource: Resource {
+            kind: "Memory".to_owned(),
+            id: "m1".to_owned(),
+            scope: serde_json::from_value(place.clone()).expect("a scope"),
+            ..Resource::default()
+        },
+        ..Question::default()
+    }
+}
+
+fn at(text: &str) -> Timestamp {
+    text.parse().expect("a time")
+}
+
+const NOW: &str = "2026-06-01T00:00:00Z";
+
+#[test]
+fn a_policy_forbids_in_its_place_and_not_beside_it() {
+    let text = r#"forbid (principal, action == Action::"memory.delete", resource);"#;
+    let set = Compiled::build(vec![cedar_policy("keep", "team", &json!({"teamId": "red"}), text)]);
+    let ask = |place| set.decide(&question(Role::TechLead, "memory.delete", &place), at(NOW));
+    let red = ask(json!({"teamId": "red"}));
+    assert!(!red.allowed);
+    assert_eq!(red.determining, [format!("{}@1#0", set.policies()[0].id)]);
+    let blue = ask(json!({"teamId": "blue"}));
+    assert!(blue.allowed);
+    assert_eq!(blue.determining, ["builtin.tech-lead"]);
+    // Who names no place is not in the team either.
+    assert!(ask(json!({})).allowed);
+    assert_eq!(
+        (red.candidates, blue.candidates),
+        (4, 3),
+        "the slices hold no policy of another place or action"
+    );
+}
+
+#[test]
+fn a_policy_counts_from_its_beginning_to_its_end() {
+    let text = r#"forbid (principal, action == Action::"memory.read", resource);"#;
+    let mut policy = cedar_policy("quiet hours", "company", &json!({}), text);
+    policy.document.effective_from = Some(at("2026-06-01T00:00:00Z"));
+    policy.document.effective_until = Some(at("2026-06-02T00:00:00Z"));
+    let set = Compiled::build(vec![policy]);
+    let allowed = |when: &str| {
+        set.decide(&question(Role::Viewer, "memory.read", &json!({})), at(when))
+            .allowed
+    };
+    assert!(allowed("2026-05-31T23:59:59Z"));
+    assert!(!allowed("2026-06-01T00:00:00Z"));
+    assert!(!allowed("2026-06-01T23:59:59Z"));
+    assert!(allowed("2026-06-02T00:00:00Z"));
+    assert!(
+        !allowed("2026-06-01T12:00:00Z"),
+        "the slices of other times are not mixed up"
+    );
+}
+
+#[test]
+fn a_policy_that_fails_allows_nothing() {
+    // Strict validation cannot see an overflow.
+    let text = r#"forbid (principal is Agent, action == Action::"memory.read", resource)
+        when { principal has depth && principal.depth + 9223372036854775807 > 0 };"#;
+    let set = Compiled::build(vec![cedar_policy("overflow", "company", &json!({}), text)]);
+    let mut asked = question(Role::Agent, "memory.read", &json!({}));
+    asked.principal.on_behalf_of = Some("ann".to_owned());
+    asked.principal.properties.insert("depth".to_owned(), json!(1));
+    let decision = set.decide(&asked, at(NOW));
+    assert!(!decision.allowed && decision.reason.is_some_and(|why| why.contains("failed")));
+}
+
+#[test]
+fn what_the_schema_does_not_know_is_not_allowed() {
+    let set = Compiled::build(Vec::new());
+    for (action, kind) in [
+        ("memory.fly", "Memory"),
+        ("memory.read", "Policy"),
+        ("memory.read", "Planet"),
+    ] {
+        let mut asked = question(Role::PlatformAdmin, action, &json!({}));
+        asked.resource.kind = kind.to_owned();
+        let decision = set.decide(&asked, at(NOW));
+        assert!(!decision.allowed && decision.reason.is_some(), "{action} {kind}");
+    }
+}
+
+#[test]
+fn equal_sets_have_equal_hashes_in_any_order() {
+    let text = "permit (principal, action, resource);";
+    let (a, b) = (
+        cedar_policy("a", "company", &json!({}), text),
+        cedar_policy("b", "company", &json!({}), text),
+    );
+    let forth = Compiled::build(vec![a.clone(), b.clone()]);
+    let back = Compiled::build(vec![b, a.clone()]);
+    assert_eq!(forth.hash(), back.hash());
+    let newer = Compiled::build(vec![Active { version: 2, ..a }]);
+    assert_ne!(forth.hash(), newer.hash());
+}

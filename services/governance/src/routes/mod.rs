@@ -1,0 +1,5 @@
+//! The endpoints: a folder a resource, a file a verb.
+
+pub mod audit;
+pub mod policies;
+pub mod roles;

@@ -1,0 +1,70 @@
+//! `POST /api/v1/policies/evaluate`: a decision (AuthZEN access evaluation).
+
+use axum::Json as Body;
+use axum::extract::State as Shared;
+
+use aeterna_kit::auth::Caller;
+use aeterna_kit::clock;
+use aeterna_kit::http::extract::Json;
+use aeterna_kit::problem::Problem;
+
+use super::evaluation::{Answer, Evaluation};
+use crate::admission::Admitted;
+use crate::engine::Question;
+use crate::origin::Origin;
+use crate::rbac::holding::Holding;
+use crate::rbac::{Role, action};
+use crate::state::State;
+use crate::store::{OrProblem as _, Scoped, roles};
+
+/// Decides whether a subject may do something to a resource, by the tenant's active policies and the roles' own rights.
+///
+/// # Errors
+/// Those of the document.
+#[utoipa::path(
+    post, path = "/api/v1/policies/evaluate", tag = "policies", request_body = Evaluation,
+    responses(
+        (status = 200, description = "Yes or no, and why", body = Answer),
+        (status = 403, description = "The caller may not ask"),
+        (status = 422, description = "A field does not fit"),
+        (status = 503, description = "The database is away: nothing is allowed meanwhile; see Retry-After"),
+    )
+)]
+pub async fn evaluate(
+    caller: Caller,
+    origin: Origin,
+    Shared(state): Shared<State>,
+    Json(asked): Json<Evaluation>,
+) -> Result<Body<Answer>, Problem> {
+    let mut question = asked.read("")?;
+    let mut desk = Admitted::open(&state, &caller, origin, action::POLICY_EVALUATE, "any").await?;
+    settle_roles(&mut desk.tx, &mut question).await.or_problem()?;
+    let set = state.sets.current(&mut desk.tx).await.or_problem()?;
+    desk.close().await?;
+    let decision = set.decide(&question, clock::now());
+    // The decision log: too many for the chain, which holds refusals of this service itself and all changes.
+    tracing::info!(
+        target: "decision", id = %decision.id, tenant = %caller.scope.tenant(), subject = question.principal.id,
+        action = question.action, resource = question.resource.id, allowed = decision.allowed,
+        determining = decision.determining.join(","), set = set.hash(), "decided"
+    );
+    Ok(Body(Answer::of(decision, set.hash())))
+}
+
+/// The roles that count of those that the question says, or of those that were granted here if it says none.
+async fn settle_roles(tx: &mut Scoped, question: &mut Question) -> sqlx::Result<()> {
+    let known = roles::fetch(tx, std::slice::from_ref(&question.principal.id)).await?;
+    let known: Vec<Holding> = known.into_iter().map(|assignment| assignment.holding).collect();
+    let revoked = |role: &Role| known.iter().any(|holding| holding.revoked && holding.role == *role);
+    let said = std::mem::take(&mut question.principal.roles);
+    question.principal.roles = if said.is_empty() {
+        known
+            .iter()
+            .filter(|holding| !holding.revoked)
+            .map(|holding| holding.role)
+            .collect()
+    } else {
+        said.into_iter().filter(|role| !revoked(role)).collect()
+    };
+    Ok(())
+}

@@ -1,0 +1,148 @@
+//! `POST /api/v1/policies/validate`: holds something that is built against the constraints.
+
+use axum::Json as Body;
+use axum::extract::State as Shared;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use aeterna_kit::auth::Caller;
+use aeterna_kit::clock;
+use aeterna_kit::http::extract::Json;
+use aeterna_kit::problem::{Code, Problem};
+
+use crate::admission::Admitted;
+use crate::engine::{Compiled, InForce, Scope};
+use crate::origin::Origin;
+use crate::policy::constraint::{Finding, Severity, Subject, drift_score};
+use crate::rbac::action;
+use crate::state::State;
+use crate::store::OrProblem as _;
+
+/// Most entries of a list.
+const ENTRIES: usize = 10_000;
+
+/// What is held against which constraints.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Request {
+    /// Where it belongs: the constraints of that place and those above count.
+    #[serde(default)]
+    pub scope: Scope,
+    /// What is checked. Rules about what is not sent are listed as unchecked.
+    pub context: Subject,
+}
+
+/// What was found.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Verdict {
+    /// No violation blocks.
+    pub is_valid: bool,
+    /// What violates, worst first.
+    pub violations: Vec<Violation>,
+    /// Rules about what was not sent.
+    pub unchecked: Vec<Violation>,
+    /// The sum of 1.0 for block, 0.5 for warn and 0.1 for info; 1 at most.
+    pub drift_score: f64,
+    /// The hash of the policies that it was held against.
+    pub policy_set_hash: String,
+}
+
+/// A rule that does not hold, or was not checked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Violation {
+    /// The policy.
+    pub policy_id: Uuid,
+    /// Its version.
+    pub version: i32,
+    /// The rule.
+    pub rule_id: String,
+    /// How bad it is.
+    pub severity: Severity,
+    /// What the rule says.
+    pub message: String,
+}
+
+/// Holds something against the constraints in force.
+///
+/// # Errors
+/// Those of the document.
+#[utoipa::path(
+    post, path = "/api/v1/policies/validate", tag = "policies", request_body = Request,
+    responses(
+        (status = 200, description = "What was found", body = Verdict),
+        (status = 403, description = "The caller may not"),
+        (status = 422, description = "A field does not fit"),
+        (status = 503, description = "The database is away; see Retry-After"),
+    )
+)]
+pub async fn validate(
+    caller: Caller,
+    origin: Origin,
+    Shared(state): Shared<State>,
+    Json(request): Json<Request>,
+) -> Result<Body<Verdict>, Problem> {
+    check(&request.context)?;
+    let mut desk = Admitted::open(&state, &caller, origin, action::POLICY_EVALUATE, "any").await?;
+    let set = state.sets.current(&mut desk.tx).await.or_problem()?;
+    desk.close().await?;
+    Ok(Body(judge(&set, &request.scope, &request.context, clock::now())))
+}
+
+/// Refuses lists that are too long.
+///
+/// # Errors
+/// [`Code::InvalidBody`].
+pub fn check(subject: &Subject) -> Result<(), Problem> {
+    let lists = [
+        ("files", &subject.files),
+        ("dependencies", &subject.dependencies),
+        ("imports", &subject.imports),
+    ];
+    match lists
+        .iter()
+        .find(|(_, list)| list.as_ref().is_some_and(|list| list.len() > ENTRIES))
+    {
+        Some((name, _)) => Err(Problem::field(
+            Code::InvalidBody,
+            format!("/context/{name}"),
+            "at most 10000 entries",
+        )),
+        None => Ok(()),
+    }
+}
+
+/// Holds a subject against a set's constraints.
+#[must_use]
+pub fn judge(set: &Compiled, place: &Scope, subject: &Subject, now: jiff::Timestamp) -> Verdict {
+    let rules = set.rules(place, now);
+    let with = |wanted: Finding| -> Vec<Violation> {
+        let mut found: Vec<Violation> = rules
+            .iter()
+            .filter(|it| it.rule.judge(subject) == wanted)
+            .map(|it| describe(*it))
+            .collect();
+        found.sort_by_key(|violation| std::cmp::Reverse(violation.severity));
+        found
+    };
+    let violations = with(Finding::Violated);
+    Verdict {
+        is_valid: violations.iter().all(|violation| violation.severity != Severity::Block),
+        drift_score: drift_score(violations.iter().map(|violation| violation.severity)),
+        unchecked: with(Finding::Unchecked),
+        violations,
+        policy_set_hash: set.hash().to_owned(),
+    }
+}
+
+fn describe(InForce { policy, rule }: InForce<'_>) -> Violation {
+    Violation {
+        policy_id: policy.id,
+        version: policy.version,
+        rule_id: rule.id.clone(),
+        severity: rule.severity,
+        message: rule.message.clone(),
+    }
+}

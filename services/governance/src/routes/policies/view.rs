@@ -1,0 +1,147 @@
+//! A policy as callers see it, and what the writing endpoints share.
+
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use aeterna_kit::problem::{Code, Problem};
+
+use crate::engine::compiled;
+use crate::policy::{Document, Status};
+use crate::store::policies::{Stored, count_active, fetch_active};
+use crate::store::{OrProblem as _, Scoped};
+
+/// Most active policies of a tenant: each costs time in every decision that it may speak about.
+const ACTIVE: i64 = 1_000;
+
+/// A version of a policy.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct View {
+    /// The policy.
+    pub id: Uuid,
+    /// The version.
+    pub version: i32,
+    /// What it says.
+    #[serde(flatten)]
+    pub document: Document,
+    /// SHA-256 of what it says.
+    pub content_hash: String,
+    /// After a change: the hash of all active policies of the tenant.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub policy_set_hash: Option<String>,
+    /// Who made the version.
+    pub created_by: String,
+    /// When.
+    #[schema(value_type = String, format = DateTime)]
+    pub created_at: Timestamp,
+}
+
+impl From<Stored> for View {
+    fn from(stored: Stored) -> Self {
+        Self {
+            id: stored.id,
+            version: stored.version,
+            document: stored.document,
+            content_hash: stored.content_hash,
+            policy_set_hash: None,
+            created_by: stored.created_by,
+            created_at: stored.created_at,
+        }
+    }
+}
+
+impl View {
+    /// Makes the answer.
+    #[must_use]
+    pub fn respond(self, status: StatusCode) -> Response {
+        let location = format!("/api/v1/policies/{}", self.id);
+        let etag = format!("\"{}\"", self.version);
+        (
+            status,
+            [(header::LOCATION, location), (header::ETAG, etag)],
+            axum::Json(self),
+        )
+            .into_response()
+    }
+
+    /// What the audit log is told about the change.
+    #[must_use]
+    pub fn details(&self) -> Map<String, Value> {
+        [
+            ("name", json!(self.document.name)),
+            ("version", json!(self.version)),
+            ("status", json!(self.document.status)),
+            ("contentHash", json!(self.content_hash)),
+            ("policySetHash", json!(self.policy_set_hash)),
+        ]
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect()
+    }
+}
+
+/// Shows a version that was just stored, with the hash of the set that it is now part of.
+///
+/// # Errors
+/// Those of the database.
+pub async fn show_changed(tx: &mut Scoped, stored: Stored) -> Result<View, Problem> {
+    let (_, active) = fetch_active(tx).await.or_problem()?;
+    Ok(View {
+        policy_set_hash: Some(compiled::hash(&active)),
+        ..View::from(stored)
+    })
+}
+
+/// Refuses one more active policy than a tenant may have.
+///
+/// # Errors
+/// [`Code::InvalidBody`].
+pub async fn check_room(tx: &mut Scoped, id: Uuid, document: &Document) -> Result<(), Problem> {
+    if document.status == Status::Active && count_active(tx, id).await.or_problem()? >= ACTIVE {
+        return Err(Problem::field(
+            Code::InvalidBody,
+            "/status",
+            "a tenant has at most 1000 active policies",
+        ));
+    }
+    Ok(())
+}
+
+/// The version that `If-Match` names.
+///
+/// # Errors
+/// [`Code::PreconditionRequired`] without it, [`Code::InvalidHeader`] when it is no version.
+pub fn if_match(headers: &HeaderMap) -> Result<i32, Problem> {
+    let Some(value) = headers.get(header::IF_MATCH) else {
+        return Err(Problem::field(
+            Code::PreconditionRequired,
+            "If-Match",
+            "send the ETag of the version that you change",
+        ));
+    };
+    let version = value
+        .to_str()
+        .ok()
+        .and_then(|text| text.strip_prefix('"')?.strip_suffix('"')?.parse().ok());
+    version.ok_or_else(|| {
+        Problem::field(
+            Code::InvalidHeader,
+            "If-Match",
+            "one ETag, as the answers have it: \"3\"",
+        )
+    })
+}
+
+/// The problem of a policy that is not there.
+#[must_use]
+pub fn absent(id: Uuid) -> Problem {
+    Problem::new(
+        Code::PolicyNotFound,
+        format!("the tenant has no policy {id}, or no such version of it"),
+    )
+}

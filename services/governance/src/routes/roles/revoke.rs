@@ -1,0 +1,38 @@
+//! `POST /api/v1/roles/revoke`.
+
+use axum::Json as Body;
+use axum::extract::State as Shared;
+
+use aeterna_kit::auth::Caller;
+use aeterna_kit::http::extract::Json;
+use aeterna_kit::problem::Problem;
+
+use super::change::{Change, Request, View, change, check};
+use crate::admission::Admitted;
+use crate::origin::Origin;
+use crate::rbac::action;
+use crate::state::State;
+
+/// Takes a role away. It counts at once, also against tokens that still say it, and at every quorum that is counted later.
+///
+/// # Errors
+/// Those of the document.
+#[utoipa::path(
+    post, path = "/api/v1/roles/revoke", tag = "roles", request_body = Request,
+    responses(
+        (status = 200, description = "What is remembered now", body = View),
+        (status = 403, description = "The caller may not, or the role is above his own"),
+        (status = 422, description = "A field does not fit"),
+        (status = 503, description = "The database is away; see Retry-After"),
+    )
+)]
+pub async fn revoke(
+    caller: Caller,
+    origin: Origin,
+    Shared(state): Shared<State>,
+    Json(request): Json<Request>,
+) -> Result<Body<View>, Problem> {
+    check(&request.principal)?;
+    let desk = Admitted::open(&state, &caller, origin, action::ROLE_REVOKE, &request.principal).await?;
+    Ok(Body(change(desk, &request, Change::Revoke).await?))
+}

@@ -1,0 +1,146 @@
+//! Who holds which role.
+
+use jiff::Timestamp;
+use sqlx::postgres::PgRow;
+use sqlx::{FromRow, Row as _};
+
+use super::Scoped;
+use crate::rbac::Role;
+use crate::rbac::holding::{Holding, Settled, Source};
+
+/// A remembered role with its history.
+#[derive(Debug, Clone)]
+pub struct Assignment {
+    /// Who.
+    pub principal: String,
+    /// What is held, or was.
+    pub holding: Holding,
+    /// Who changed it last.
+    pub changed_by: String,
+    /// When.
+    pub changed_at: Timestamp,
+}
+
+impl FromRow<'_, PgRow> for Assignment {
+    fn from_row(row: &PgRow) -> sqlx::Result<Self> {
+        let role: &str = row.try_get("role")?;
+        Ok(Self {
+            principal: row.try_get("principal")?,
+            holding: Holding {
+                // The table's check constraint allows no other.
+                role: Role::parse(role).unwrap_or(Role::Viewer),
+                source: match row.try_get::<&str, _>("source")? {
+                    "grant" => Source::Grant,
+                    _ => Source::Token,
+                },
+                revoked: row.try_get::<&str, _>("state")? == "revoked",
+            },
+            changed_by: row.try_get("changed_by")?,
+            changed_at: row.try_get::<jiff_sqlx::Timestamp, _>("changed_at")?.to_jiff(),
+        })
+    }
+}
+
+const COLUMNS: &str = "principal, role, source, state, changed_by, changed_at";
+
+/// Fetches what is remembered of principals.
+///
+/// # Errors
+/// Those of the database.
+pub async fn fetch(tx: &mut Scoped, principals: &[String]) -> sqlx::Result<Vec<Assignment>> {
+    let tenant = tx.tenant().to_owned();
+    let query = format!(
+        "select {COLUMNS} from governance.role_assignments where tenant_id = $1 and principal = any($2)
+         order by principal, role"
+    );
+    let query = sqlx::query_as(sqlx::AssertSqlSafe(query)).bind(tenant).bind(principals);
+    query.fetch_all(tx.connection()).await
+}
+
+/// Fetches a page of all that is remembered, by principal and role.
+///
+/// # Errors
+/// Those of the database.
+pub async fn fetch_page(tx: &mut Scoped, after: Option<(String, String)>, limit: i64) -> sqlx::Result<Vec<Assignment>> {
+    let tenant = tx.tenant().to_owned();
+    let (principal, role) = after.unzip();
+    let query = format!(
+        "select {COLUMNS} from governance.role_assignments
+         where tenant_id = $1 and ($2::text is null or (principal, role) > ($2, $3)) order by principal, role limit $4"
+    );
+    let query = sqlx::query_as(sqlx::AssertSqlSafe(query))
+        .bind(tenant)
+        .bind(principal)
+        .bind(role)
+        .bind(limit);
+    query.fetch_all(tx.connection()).await
+}
+
+/// Fetches who holds any of the roles now.
+///
+/// # Errors
+/// Those of the database.
+pub async fn fetch_holders(tx: &mut Scoped, roles: &[&'static str]) -> sqlx::Result<Vec<Assignment>> {
+    let tenant = tx.tenant().to_owned();
+    let query = format!(
+        "select {COLUMNS} from governance.role_assignments
+         where tenant_id = $1 and state = 'active' and role = any($2) order by principal limit 10000"
+    );
+    let query = sqlx::query_as(sqlx::AssertSqlSafe(query)).bind(tenant).bind(roles);
+    query.fetch_all(tx.connection()).await
+}
+
+/// Remembers what a token says. A row that somebody else changes meanwhile stays as he leaves it.
+///
+/// # Errors
+/// Those of the database.
+pub async fn remember(tx: &mut Scoped, principal: &str, settled: &Settled) -> sqlx::Result<()> {
+    let tenant = tx.tenant().to_owned();
+    let names = |roles: &[Role]| roles.iter().map(|role| role.name()).collect::<Vec<_>>();
+    if !settled.seen.is_empty() {
+        sqlx::query(
+            "insert into governance.role_assignments (tenant_id, principal, role, source, state, changed_by)
+             select $1, $2, r, 'token', 'active', $2 from unnest($3::text[]) r on conflict do nothing",
+        )
+        .bind(&tenant)
+        .bind(principal)
+        .bind(names(&settled.seen))
+        .execute(tx.connection())
+        .await?;
+    }
+    if !settled.gone.is_empty() {
+        sqlx::query(
+            "delete from governance.role_assignments
+             where tenant_id = $1 and principal = $2 and role = any($3) and source = 'token' and state = 'active'",
+        )
+        .bind(&tenant)
+        .bind(principal)
+        .bind(names(&settled.gone))
+        .execute(tx.connection())
+        .await?;
+    }
+    Ok(())
+}
+
+/// Gives a role, or takes it away, whatever was before. Returns what is remembered now.
+///
+/// # Errors
+/// Those of the database.
+pub async fn change(tx: &mut Scoped, principal: &str, role: Role, revoked: bool, by: &str) -> sqlx::Result<Assignment> {
+    let tenant = tx.tenant().to_owned();
+    let query = format!(
+        "insert into governance.role_assignments as a (tenant_id, principal, role, source, state, changed_by)
+         values ($1, $2, $3, 'grant', $4, $5)
+         on conflict (tenant_id, principal, role) do update
+            set source = 'grant', state = excluded.state, changed_by = excluded.changed_by, changed_at = now()
+         returning {COLUMNS}"
+    );
+    sqlx::query_as(sqlx::AssertSqlSafe(query))
+        .bind(&tenant)
+        .bind(principal)
+        .bind(role.name())
+        .bind(if revoked { "revoked" } else { "active" })
+        .bind(by)
+        .fetch_one(tx.connection())
+        .await
+}

@@ -1,0 +1,11 @@
+//! The governance service over HTTP, on a real database.
+
+mod audit;
+mod bodies;
+mod outages;
+mod policies;
+mod policy_versions;
+mod probes;
+mod roles;
+mod service;
+mod tenants;

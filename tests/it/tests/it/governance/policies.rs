@@ -1,0 +1,250 @@
+//! Making, asking and simulating policies.
+
+use anyhow::{Context as _, Result, ensure};
+use serde_json::{Value, json};
+
+use super::bodies::{cedar, constraint, question};
+use super::service::{Service, of_acme};
+
+const NO_DELETE: &str = r#"forbid (principal, action == Action::"memory.delete", resource);"#;
+
+#[tokio::test]
+async fn an_active_policy_decides_from_its_creation_on_and_is_named_as_the_reason() -> Result<()> {
+    let service = Service::start().await?;
+    let (architect, viewer) = (of_acme("ann", "Architect"), of_acme("gate", "Viewer"));
+    let ask = || service.post(viewer, "/api/v1/policies/evaluate", &BODY);
+    static BODY: std::sync::LazyLock<Value> = std::sync::LazyLock::new(|| question(&["TechLead"], "memory.delete"));
+    let before = ask().await?;
+    before.expect(200)?;
+    ensure!(before.body["decision"] == true, "{}", before.text);
+    ensure!(
+        before.body["context"]["determining"] == json!(["builtin.tech-lead"]),
+        "{}",
+        before.text
+    );
+    let made = service
+        .post(architect, "/api/v1/policies", &cedar("keep", NO_DELETE))
+        .await?;
+    made.expect(201)?;
+    let after = ask().await?;
+    let statement = format!("{}@1#0", made.body["id"].as_str().context("no id")?);
+    ensure!(after.body["decision"] == false, "{}", after.text);
+    ensure!(
+        after.body["context"]["determining"] == json!([statement]),
+        "{}",
+        after.text
+    );
+    ensure!(
+        after.body["context"]["policySetHash"] == made.body["policySetHash"],
+        "{} {}",
+        after.text,
+        made.text
+    );
+    let told = service.events("action=policy.create").await?;
+    ensure!(
+        told.len() == 1 && told[0]["details"]["contentHash"] == made.body["contentHash"],
+        "{told:?}"
+    );
+    ensure!(service.verify("acme").await?["valid"] == true);
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_the_schema_does_not_know_is_answered_with_no() -> Result<()> {
+    let service = Service::start().await?;
+    let answer = service
+        .post(
+            of_acme("gate", "Viewer"),
+            "/api/v1/policies/evaluate",
+            &question(&["PlatformAdmin"], "memory.fly"),
+        )
+        .await?;
+    answer.expect(200)?;
+    ensure!(
+        answer.body["decision"] == false && answer.body["context"]["reason"].is_string(),
+        "{}",
+        answer.text
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_question_that_is_none_is_refused_by_its_field() -> Result<()> {
+    let service = Service::start().await?;
+    let with = |pointer: &str, value: Value| {
+        let mut body = question(&["Viewer"], "memory.read");
+        if let Some(place) = body.pointer_mut(pointer) {
+            *place = value;
+        }
+        body
+    };
+    for (pointer, value) in [
+        ("/subject/id", json!("")),
+        ("/subject/type", json!("ghost")),
+        ("/subject/properties/roles", json!(["King"])),
+        ("/resource/id", json!("x".repeat(257))),
+    ] {
+        let answer = service
+            .post(
+                of_acme("gate", "Viewer"),
+                "/api/v1/policies/evaluate",
+                &with(pointer, value),
+            )
+            .await?;
+        answer.expect_problem(422, "INVALID_BODY")?;
+        ensure!(answer.body["errors"][0]["pointer"] == pointer, "{}", answer.text);
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_text_that_is_wrong_is_refused_with_line_and_column() -> Result<()> {
+    let service = Service::start().await?;
+    let wrong = "permit (principal, action, resource);\npermit (principal, akshun, resource);";
+    let refused = service
+        .post(of_acme("ann", "Architect"), "/api/v1/policies", &cedar("typo", wrong))
+        .await?;
+    refused.expect_problem(422, "INVALID_POLICY")?;
+    let error = &refused.body["errors"][0];
+    ensure!(
+        error["pointer"] == "/cedar" && error["line"] == 2 && error["column"] == 20,
+        "{}",
+        refused.text
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_field_that_does_not_fit_is_named_and_nothing_is_stored() -> Result<()> {
+    let service = Service::start().await?;
+    let with = |field: &str, value: Value| {
+        let mut body = constraint("style");
+        body[field] = value;
+        body
+    };
+    let rule = |field: &str, value: Value| {
+        let mut body = constraint("style");
+        body["rules"][0][field] = value;
+        body
+    };
+    for (body, code, pointer) in [
+        (with("name", json!("")), "INVALID_BODY", "/name"),
+        (with("name", json!("x".repeat(129))), "INVALID_BODY", "/name"),
+        (with("layer", json!("galaxy")), "INVALID_BODY", "/layer"),
+        (with("layer", json!("team")), "INVALID_BODY", "/scope/teamId"),
+        (with("scope", json!({"orgId": "o"})), "INVALID_BODY", "/scope/orgId"),
+        (with("cedar", json!("permit")), "INVALID_BODY", "/cedar"),
+        (with("rules", json!([])), "INVALID_BODY", "/rules"),
+        (with("colour", json!("red")), "INVALID_BODY", ""),
+        (
+            rule("operator", json!("must_exist_not")),
+            "INVALID_BODY",
+            "/rules/0/operator",
+        ),
+        (rule("ruleType", json!("deny")), "INVALID_POLICY", "/rules/0/ruleType"),
+        (rule("value", json!("")), "INVALID_POLICY", "/rules/0/value"),
+    ] {
+        let answer = service
+            .post(of_acme("ann", "Architect"), "/api/v1/policies", &body)
+            .await?;
+        answer.expect_problem(422, code)?;
+        let named = answer.body["errors"][0]["pointer"].as_str().unwrap_or_default();
+        ensure!(
+            pointer.is_empty() || named == pointer,
+            "{named} instead of {pointer}: {}",
+            answer.text
+        );
+    }
+    let left = service.get(of_acme("ann", "Viewer"), "/api/v1/policies").await?;
+    ensure!(left.body["items"] == json!([]), "{}", left.text);
+    Ok(())
+}
+
+#[tokio::test]
+async fn constraints_find_violations_and_the_layer_above_wins() -> Result<()> {
+    let service = Service::start().await?;
+    let architect = of_acme("ann", "Architect");
+    service
+        .post(architect, "/api/v1/policies", &constraint("crypto"))
+        .await?
+        .expect(201)?;
+    let mut lower = constraint("crypto");
+    lower["layer"] = json!("team");
+    lower["scope"] = json!({"teamId": "red"});
+    lower["mode"] = json!("optional");
+    lower["mergeStrategy"] = json!("override");
+    lower["rules"][0]["value"] = json!("nothing");
+    service.post(architect, "/api/v1/policies", &lower).await?.expect(201)?;
+    let body = json!({"scope": {"teamId": "red"}, "context": {"dependencies": ["serde", "openssl-sys"]}});
+    let found = service
+        .post(of_acme("dev", "Developer"), "/api/v1/policies/validate", &body)
+        .await?;
+    found.expect(200)?;
+    ensure!(
+        found.body["isValid"] == false
+            && found.body["driftScore"] == 1.0
+            && found.body["violations"][0]["ruleId"] == "no-openssl",
+        "{}",
+        found.text
+    );
+    let nothing = service
+        .post(
+            of_acme("dev", "Developer"),
+            "/api/v1/policies/validate",
+            &json!({"context": {"path": "a.rs"}}),
+        )
+        .await?;
+    ensure!(
+        nothing.body["isValid"] == true && nothing.body["unchecked"][0]["ruleId"] == "no-openssl",
+        "{}",
+        nothing.text
+    );
+    let many: Vec<String> = (0..10_001).map(|n| n.to_string()).collect();
+    service
+        .post(
+            of_acme("dev", "Developer"),
+            "/api/v1/policies/validate",
+            &json!({"context": {"files": many}}),
+        )
+        .await?
+        .expect_problem(422, "INVALID_BODY")
+}
+
+#[tokio::test]
+async fn a_simulation_tells_what_would_change_and_changes_nothing() -> Result<()> {
+    let service = Service::start().await?;
+    let developer = of_acme("dev", "Developer");
+    let body = json!({
+        "policy": cedar("keep", NO_DELETE),
+        "evaluations": [question(&["TechLead"], "memory.delete"), question(&["TechLead"], "memory.read")],
+    });
+    let told = service.post(developer, "/api/v1/policies/simulate", &body).await?;
+    told.expect(200)?;
+    ensure!(told.body["changed"] == 1, "{}", told.text);
+    let first = &told.body["evaluations"][0];
+    ensure!(
+        first["before"]["decision"] == true && first["after"]["decision"] == false,
+        "{}",
+        told.text
+    );
+    let real = service
+        .post(
+            developer,
+            "/api/v1/policies/evaluate",
+            &question(&["TechLead"], "memory.delete"),
+        )
+        .await?;
+    ensure!(real.body["decision"] == true, "{}", real.text);
+    let mut many = body.clone();
+    many["evaluations"] = json!(vec![question(&["Viewer"], "memory.read"); 101]);
+    service
+        .post(developer, "/api/v1/policies/simulate", &many)
+        .await?
+        .expect_problem(422, "INVALID_BODY")?;
+    let mut absent = body;
+    absent["replaces"] = json!(uuid::Uuid::now_v7());
+    service
+        .post(developer, "/api/v1/policies/simulate", &absent)
+        .await?
+        .expect_problem(404, "POLICY_NOT_FOUND")
+}
