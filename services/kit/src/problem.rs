@@ -79,6 +79,46 @@ pub enum Code {
     Timeout,
     /// Our fault.
     Internal,
+    // Knowledge.
+    /// No such item, or none that the caller may see.
+    KnowledgeNotFound,
+    /// The item was deleted.
+    KnowledgeDeleted,
+    /// The path holds another item.
+    KnowledgeConflict,
+    /// The item has no such version.
+    VersionNotFound,
+    /// The path is none.
+    InvalidPath,
+    /// The path differs from another by case alone, or lies above or below another item.
+    PathCollision,
+    /// The front matter cannot be read.
+    InvalidFrontMatter,
+    /// A section that the kind needs is missing.
+    MissingSection,
+    /// An accepted item of this kind does not change.
+    ImmutableKind,
+    /// The life of an item does not go there.
+    InvalidTransition,
+    /// The cursor is none of ours, or belongs to another question.
+    InvalidCursor,
+    /// There is too little to make a note of.
+    InsufficientEvents,
+    // Sync.
+    /// No such job.
+    JobNotFound,
+    /// No such connection.
+    ConnectionNotFound,
+    /// No such reject.
+    RejectNotFound,
+    /// The connection has an active job.
+    SyncInProgress,
+    /// The idempotency key was used for another request.
+    IdempotencyConflict,
+    /// The service is not set up for sources of this type.
+    SourceDisabled,
+    /// The service is not set up for targets of this type.
+    TargetDisabled,
 }
 
 impl Code {
@@ -197,6 +237,71 @@ impl Code {
                 "INTERNAL",
                 StatusCode::INTERNAL_SERVER_ERROR,
                 "Something is wrong with this service",
+            ),
+            // Knowledge.
+            Self::KnowledgeNotFound => ("KNOWLEDGE_NOT_FOUND", StatusCode::NOT_FOUND, "There is no such item"),
+            Self::KnowledgeDeleted => ("KNOWLEDGE_DELETED", StatusCode::GONE, "The item was deleted"),
+            Self::KnowledgeConflict => (
+                "KNOWLEDGE_CONFLICT",
+                StatusCode::CONFLICT,
+                "The path holds another item",
+            ),
+            Self::VersionNotFound => ("VERSION_NOT_FOUND", StatusCode::NOT_FOUND, "There is no such version"),
+            Self::InvalidPath => (
+                "INVALID_PATH",
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "The path does not fit",
+            ),
+            Self::PathCollision => ("PATH_COLLISION", StatusCode::CONFLICT, "Another path is in the way"),
+            Self::InvalidFrontMatter => (
+                "INVALID_FRONT_MATTER",
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "The front matter does not fit",
+            ),
+            Self::MissingSection => (
+                "MISSING_SECTION",
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "A section is missing",
+            ),
+            Self::ImmutableKind => (
+                "IMMUTABLE_KIND",
+                StatusCode::CONFLICT,
+                "The item does not change any more",
+            ),
+            Self::InvalidTransition => (
+                "INVALID_TRANSITION",
+                StatusCode::CONFLICT,
+                "The item's life does not go there",
+            ),
+            Self::InvalidCursor => ("INVALID_CURSOR", StatusCode::BAD_REQUEST, "The cursor does not fit"),
+            Self::InsufficientEvents => (
+                "INSUFFICIENT_EVENTS",
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "There is too little to make a note of",
+            ),
+            // Sync.
+            Self::JobNotFound => ("JOB_NOT_FOUND", StatusCode::NOT_FOUND, "There is no such job"),
+            Self::ConnectionNotFound => (
+                "CONNECTION_NOT_FOUND",
+                StatusCode::NOT_FOUND,
+                "There is no such connection",
+            ),
+            Self::RejectNotFound => ("REJECT_NOT_FOUND", StatusCode::NOT_FOUND, "There is no such reject"),
+            Self::SyncInProgress => ("SYNC_IN_PROGRESS", StatusCode::CONFLICT, "A job is active already"),
+            Self::IdempotencyConflict => (
+                "IDEMPOTENCY_CONFLICT",
+                StatusCode::CONFLICT,
+                "The key was used for another request",
+            ),
+            Self::SourceDisabled => (
+                "SOURCE_DISABLED",
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "The source cannot be read here",
+            ),
+            Self::TargetDisabled => (
+                "TARGET_DISABLED",
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "The target cannot be reached from here",
             ),
         }
     }

@@ -192,7 +192,13 @@ pub async fn run(definition: &Definition, settings: &Settings, laid: Foundation,
 
 /// Splits documented routes into what serves them and their document, which is served beside them.
 pub fn document<S: Clone + Send + Sync + 'static>(routes: OpenApiRouter<S>) -> (axum::Router<S>, OpenApi) {
-    let (router, document) = routes.split_for_parts();
+    let (router, mut document) = routes.split_for_parts();
+    // A path that goes on over slashes is `{*path}` to the router; OpenAPI knows `{path}` only.
+    let paths = std::mem::take(&mut document.paths.paths);
+    document.paths.paths = paths
+        .into_iter()
+        .map(|(path, item)| (path.replace("{*", "{"), item))
+        .collect();
     let served = document.clone();
     let router = router.route(
         "/api/v1/openapi.json",
