@@ -1,7 +1,6 @@
 //! The governance service in this process, behind a real socket.
 
 use std::net::Ipv4Addr;
-use std::path::PathBuf;
 
 use aeterna_kit::db::{Limits, connect_lazy};
 use aeterna_kit::http::health::Scrape;
@@ -37,8 +36,6 @@ pub struct Service {
     /// The database's superuser, who sees and damages everything.
     pub root: PgPool,
     pub state: State,
-    /// Where checkpoints are kept.
-    pub checkpoints: PathBuf,
     url: String,
     http: reqwest::Client,
     _dir: tempfile::TempDir,
@@ -105,7 +102,6 @@ impl Service {
         Ok(Self {
             root: connect_lazy(&server.superuser(&database_url), "tests-root", Limits::default())?,
             state,
-            checkpoints,
             url,
             http: reqwest::Client::new(),
             _dir: dir,
