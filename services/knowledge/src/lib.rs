@@ -1,5 +1,35 @@
-//! The knowledge service: its process stands on the kit and answers `/health`, `/ready` and `/metrics`.
+//! The knowledge service: what a team knows, as Markdown at paths, for people and agents.
 //!
-//! An endpoint is a file below `routes/` and a line in [`router`]; state and settings of its own go beside it.
+//! PostgreSQL holds each item with all its versions. The rules are pure modules: where an item may be ([`path`]), what it is
+//! and how it lives ([`item`]), who may do what ([`access`]), what a
+//! search asks for ([`query`]), what a model is told ([`context`]), what is
+//! worth keeping of what was done ([`notes`]). SQL is in [`store`], what a caller sees in [`routes`].
 
+pub mod access;
+pub mod context;
+pub mod cursor;
+pub mod item;
+pub mod markdown;
+pub mod memories;
+pub mod notes;
+pub mod path;
+pub mod query;
 pub mod router;
+pub mod routes;
+pub mod settings;
+pub mod state;
+pub mod store;
+pub mod tokens;
+
+use aeterna_kit::migrate::kit_migrations;
+use aeterna_kit::service::Definition;
+
+/// Returns what the process of this service is: its name, port and schemas.
+#[must_use]
+pub fn definition() -> Definition {
+    Definition {
+        name: "knowledge-service",
+        port: 8002,
+        migrations: vec![kit_migrations(), store::migrations()],
+    }
+}

@@ -34,7 +34,7 @@ static RECORDER: OnceLock<PrometheusHandle> = OnceLock::new();
 pub struct Service {
     pub ground: Ground,
     pub model: ModelServer,
-    url: String,
+    pub url: String,
     http: reqwest::Client,
 }
 
@@ -113,18 +113,10 @@ impl Service {
         let laid = Foundation::lay(&memory_service::definition(), &kit)?;
         let state = State::assemble(&laid, &memory)?;
         state.spawn_workers();
-        let recorder = match RECORDER.get() {
-            Some(recorder) => recorder.clone(),
-            None => match observe::install("memory-service") {
-                Ok(installed) => RECORDER.get_or_init(|| installed).clone(),
-                // Another test was quicker by a hair, and has yet to say so.
-                Err(_) => RECORDER.wait().clone(),
-            },
-        };
         let stack = Stack {
             readiness: laid.readiness.clone(),
             scrape: Scrape {
-                recorder,
+                recorder: recorder(),
                 pool: Some(laid.pool.clone()),
             },
             open_to_browsers: laid.authenticator.is_disabled(),
@@ -192,6 +184,18 @@ impl Service {
         Ok(sqlx::query_scalar("select count(*) from memory.memories")
             .fetch_one(&self.ground.root)
             .await?)
+    }
+}
+
+/// Returns the recorder of the process, which is the memory service's whoever comes first.
+pub fn recorder() -> PrometheusHandle {
+    match RECORDER.get() {
+        Some(recorder) => recorder.clone(),
+        None => match observe::install("memory-service") {
+            Ok(installed) => RECORDER.get_or_init(|| installed).clone(),
+            // Another test was quicker by a hair, and has yet to say so.
+            Err(_) => RECORDER.wait().clone(),
+        },
     }
 }
 

@@ -1,0 +1,115 @@
+//! The caller's memories, asked of the memory service with the caller's own credentials.
+//!
+//! This service has none of its own there: what the caller may not read, it does not get. A memory service that is away or
+//! slow costs the memories and nothing else.
+
+use std::time::Duration;
+
+use axum::http::HeaderMap;
+use jiff::Timestamp;
+use serde::Deserialize;
+
+use aeterna_kit::auth::TenantScope;
+
+/// The headers that say who asks; the tenant is said by its scope.
+const CREDENTIALS: [&str; 4] = ["authorization", "x-subject", "x-roles", "x-request-id"];
+
+/// Memories asked for.
+const LIMIT: u32 = 30;
+
+/// Longest query that the memory service takes, in bytes.
+const QUERY: usize = 8 * 1024;
+
+/// Why there are no memories.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Nobody said where the memory service is.
+    #[error("MEMORY_SERVICE_URL is not set")]
+    Unknown,
+    /// It did not answer, or not in time.
+    #[error("the memory service does not answer")]
+    Unreachable(#[from] reqwest::Error),
+}
+
+/// A memory, as far as a context needs it.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Memory {
+    /// Its id.
+    pub id: String,
+    /// What it says.
+    pub content: String,
+    /// Its layer.
+    pub layer: String,
+    /// Its version.
+    pub version: i64,
+    /// When it was changed last.
+    pub updated_at: Timestamp,
+}
+
+/// A memory found.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Hit {
+    /// The memory.
+    pub memory: Memory,
+    /// How well it fits; comparable within one answer only.
+    pub score: f64,
+}
+
+#[derive(Deserialize)]
+struct Reply {
+    items: Vec<Hit>,
+}
+
+/// A client of the memory service.
+#[derive(Debug, Clone)]
+pub struct Memories {
+    url: Option<String>,
+    client: reqwest::Client,
+}
+
+impl Memories {
+    /// Makes a client; nothing is asked yet.
+    ///
+    /// # Errors
+    /// When no client can be made.
+    pub fn new(base: Option<&str>) -> reqwest::Result<Self> {
+        // The process has one TLS provider; whoever comes first installs it.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        Ok(Self {
+            url: base.map(|base| format!("{}/api/v1/memories/search", base.trim_end_matches('/'))),
+            // A redirect would carry the caller's token elsewhere.
+            client: reqwest::Client::builder()
+                .redirect(reqwest::redirect::Policy::none())
+                .build()?,
+        })
+    }
+
+    /// Searches the caller's memories.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub async fn search(
+        &self,
+        scope: &TenantScope,
+        headers: &HeaderMap,
+        query: &str,
+        patience: Duration,
+    ) -> Result<Vec<Hit>, Error> {
+        let url = self.url.as_ref().ok_or(Error::Unknown)?;
+        let body = serde_json::json!({"query": query.get(..QUERY).unwrap_or(query), "limit": LIMIT});
+        let mut request = self
+            .client
+            .post(url)
+            .timeout(patience)
+            .header("X-Tenant-ID", scope.tenant().as_str())
+            .json(&body);
+        for name in CREDENTIALS {
+            if let Some(value) = headers.get(name) {
+                request = request.header(name, value);
+            }
+        }
+        let reply: Reply = request.send().await?.error_for_status()?.json().await?;
+        Ok(reply.items)
+    }
+}

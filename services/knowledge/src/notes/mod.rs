@@ -1,0 +1,63 @@
+//! Notes: what is worth keeping of what was done, distilled from events or from a text.
+//!
+//! Pure, but for [`model`], which asks a language model when one is configured. [`redact`] comes first, whatever comes next:
+//! neither a model nor the database ever sees a secret that it finds. [`distil`] finds context, problem, solution and
+//! patterns by cues and order, and invents nothing: each of its sentences stood in the source.
+
+pub mod distil;
+pub mod model;
+pub mod redact;
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// What is worth keeping.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Sections {
+    /// What it was about.
+    pub context: String,
+    /// What was in the way.
+    pub problem: String,
+    /// What helped.
+    pub solution: String,
+    /// What to do, or not to do, the next time.
+    pub patterns: Vec<String>,
+}
+
+impl Sections {
+    /// Returns how much a note is worth, 0 to 1: a problem and its solution make most of it, then on how much it stands.
+    #[must_use]
+    pub fn quality(&self, sources: usize) -> f64 {
+        let has = |text: &str, worth: f64| if text.is_empty() { 0.0 } else { worth };
+        let patterns = if self.patterns.is_empty() { 0.0 } else { 0.1 };
+        let evidence = f64::from(u32::try_from(sources.min(5)).unwrap_or(5)) / 5.0;
+        let sum = has(&self.context, 0.1) + has(&self.problem, 0.3) + has(&self.solution, 0.3) + patterns;
+        // More than two digits would say more than this knows.
+        ((sum + 0.2 * evidence) * 100.0).round() / 100.0
+    }
+
+    /// Writes the note's text.
+    #[must_use]
+    pub fn render(&self, title: &str) -> String {
+        let mut text = format!("# {title}\n");
+        for (heading, section) in [
+            ("Context", &self.context),
+            ("Problem", &self.problem),
+            ("Solution", &self.solution),
+        ] {
+            if !section.is_empty() {
+                text.push_str(&format_section(heading, section));
+            }
+        }
+        if !self.patterns.is_empty() {
+            let list: Vec<String> = self.patterns.iter().map(|pattern| format!("- {pattern}")).collect();
+            text.push_str(&format_section("Patterns", &list.join("\n")));
+        }
+        text
+    }
+}
+
+fn format_section(heading: &str, text: &str) -> String {
+    format!("\n## {heading}\n\n{text}\n")
+}

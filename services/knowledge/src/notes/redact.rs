@@ -1,0 +1,203 @@
+//! Takes secrets out of texts before anything is done with them.
+//!
+//! Pure. Known forms of keys and tokens, passwords beside their names, credentials in URLs, addresses of people, and long runs
+//! of characters that look drawn by lot. Rather a word too many than a secret too few: what is replaced says of what kind it
+//! was, and is counted.
+
+use std::borrow::Cow;
+use std::sync::LazyLock;
+
+use regex::{Captures, Regex};
+
+/// A run that is at least so long may be a secret of no known form.
+const LONG: usize = 32;
+
+/// Bits a character from which a run looks drawn by lot: words of a language have some 4 at most when they are so long, and
+/// hex digits drawn by lot have nearly 4.
+const ENTROPY: f64 = 3.5;
+
+/// The known forms, in the order in which they are looked for. Of each match the group `secret` is replaced, or all of it.
+static FORMS: LazyLock<Vec<(&'static str, Regex)>> = LazyLock::new(|| {
+    let forms = [
+        (
+            "private-key",
+            r"(?s)-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----.*?(?:-----END [A-Z0-9 ]*PRIVATE KEY-----|\z)",
+        ),
+        ("token", r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*"),
+        ("key", r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b"),
+        (
+            "token",
+            r"\b(?:gh[pousr]_[A-Za-z0-9]{20,}|github_pat_[A-Za-z0-9_]{20,}|glpat-[A-Za-z0-9_-]{16,})",
+        ),
+        (
+            "token",
+            r"\b(?:xox[abprs]-[A-Za-z0-9-]{10,}|(?:sk|pk|rk)[-_][A-Za-z0-9_-]{16,})",
+        ),
+        ("token", r"(?i)\b(?:bearer|basic)\s+(?P<secret>[A-Za-z0-9._~+/=-]{8,})"),
+        (
+            "credentials",
+            r"[a-zA-Z][a-zA-Z0-9+.-]*://(?P<secret>[^\s/@:]*:[^\s/@]+)@",
+        ),
+        (
+            "password",
+            r#"(?i)[a-z0-9_.-]*(?:password|passwd|pwd|secret|token|api[_-]?key|access[_-]?key|private[_-]?key)["']?\s*[:=]+\s*(?P<secret>"[^"]+"|'[^']+'|[^\s,;]+)"#,
+        ),
+        ("email", r"\b[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+\b"),
+    ];
+    forms
+        .into_iter()
+        .map(|(name, form)| {
+            (
+                name,
+                Regex::new(form).expect("the forms are constants, compiled by a test"),
+            )
+        })
+        .collect()
+});
+
+/// A run of characters of which keys are made.
+static RUN: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(r"[A-Za-z0-9+/_=-]{32,}").expect("a constant, compiled by a test"));
+
+/// A text without secrets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Redacted {
+    /// The text.
+    pub text: String,
+    /// How many secrets were in it.
+    pub count: usize,
+}
+
+/// Takes the secrets out of a text.
+#[must_use]
+pub fn redact(text: &str) -> Redacted {
+    let mut count = 0;
+    let mut text = Cow::Borrowed(text);
+    for (name, form) in FORMS.iter() {
+        let replaced = form.replace_all(&text, |found: &Captures<'_>| {
+            let Some(whole) = found.get(0) else {
+                return String::new();
+            };
+            let secret = found.name("secret").unwrap_or(whole);
+            // What an earlier form has replaced is no secret any more.
+            if secret.as_str().starts_with("[redacted:") {
+                return whole.as_str().to_owned();
+            }
+            count += 1;
+            let (from, to) = (secret.start() - whole.start(), secret.end() - whole.start());
+            let (before, after) = (whole.as_str().get(..from), whole.as_str().get(to..));
+            format!(
+                "{}[redacted:{name}]{}",
+                before.unwrap_or_default(),
+                after.unwrap_or_default()
+            )
+        });
+        text = Cow::Owned(replaced.into_owned());
+    }
+    let text = RUN.replace_all(&text, |found: &Captures<'_>| {
+        let run = found.get(0).map_or("", |run| run.as_str());
+        if !is_drawn_by_lot(run) {
+            return run.to_owned();
+        }
+        count += 1;
+        "[redacted:random]".to_owned()
+    });
+    let text = text.into_owned();
+    Redacted { text, count }
+}
+
+/// Letters and digits in a run that no word or path makes: mixed, and each about as frequent as the others.
+fn is_drawn_by_lot(run: &str) -> bool {
+    let has_digit = run.bytes().any(|byte| byte.is_ascii_digit());
+    let has_letter = run.bytes().any(|byte| byte.is_ascii_alphabetic());
+    // A path or a compound has its words between signs: its longest piece is short.
+    let longest = run.split(['/', '-', '_']).map(str::len).max().unwrap_or(0);
+    run.len() >= LONG && has_digit && has_letter && longest >= LONG / 2 && entropy(run) >= ENTROPY
+}
+
+/// Bits a character, by how often each comes.
+fn entropy(run: &str) -> f64 {
+    let mut counts = [0_u32; 128];
+    for byte in run.bytes() {
+        if let Some(count) = counts.get_mut(usize::from(byte)) {
+            *count += 1;
+        }
+    }
+    let all = f64::from(counts.iter().sum::<u32>().max(1));
+    counts
+        .iter()
+        .filter(|count| **count > 0)
+        .map(|count| f64::from(*count) / all)
+        .map(|share| -share * share.log2())
+        .sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn secrets_of_known_forms_are_gone_and_counted() {
+        let cases = [
+            ("key AKIAIOSFODNN7EXAMPLE.", "AKIAIOSFODNN7EXAMPLE"),
+            ("ghp_abcdefghijklmnopqrstuvwxyz0123456789", "ghp_abc"),
+            ("Authorization: Bearer abc.def-ghi123", "abc.def-ghi123"),
+            ("postgres://bob:hunter2@db:5432/x", "hunter2"),
+            ("DB_PASSWORD=hunter2 and on", "hunter2"),
+            (r#"{"apiKey": "a b c"}"#, "a b c"),
+            ("mail ann.lee@example.co.uk now", "ann.lee@"),
+            ("eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhbm4ifQ.c2lnbmF0dXJl", "eyJ"),
+            (
+                "-----BEGIN RSA PRIVATE KEY-----\nMIIB\nAAAA\n-----END RSA PRIVATE KEY-----",
+                "MIIB",
+            ),
+            ("-----BEGIN PRIVATE KEY-----\ncut off", "cut off"),
+            (
+                "hash 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822c",
+                "9f86d081884c7d65",
+            ),
+        ];
+        for (text, secret) in cases {
+            let found = redact(text);
+            assert!(!found.text.contains(secret), "{}", found.text);
+            assert_eq!(found.count, 1, "{text}: {}", found.text);
+        }
+    }
+
+    #[test]
+    fn prose_paths_and_identifiers_stay() {
+        for text in [
+            "The retry of the payment service failed twice, then a longer pause helped.",
+            "see services/knowledge/src/routes/knowledge/create_and_change_items.rs",
+            "AVeryLongIdentifierOfSomeJavaClassThatHasNoDigitInIt",
+            "0001-use-postgres-for-the-system-of-record-of-2026",
+        ] {
+            assert_eq!(
+                redact(text),
+                Redacted {
+                    text: text.to_owned(),
+                    count: 0
+                }
+            );
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_password_beside_its_name_never_stays(
+            before in "[a-zA-Z ]{0,20}", secret in "[a-z0-9!#%]{6,20}Q", after in "( [a-z]{0,9}){0,3}",
+        ) {
+            let text = format!("{before} password={secret}{after}");
+            prop_assert!(!redact(&text).text.contains(&secret));
+        }
+
+        #[test]
+        fn what_was_redacted_is_redacted_already(text in "(\\PC|password=|a@b.c |://x:y@){0,20}") {
+            let once = redact(&text);
+            let twice = redact(&once.text);
+            prop_assert_eq!(twice.text, once.text);
+        }
+    }
+}

@@ -1,0 +1,4 @@
+//! `/api/v1/context`.
+
+pub mod assemble;
+mod gather;

@@ -1,0 +1,104 @@
+//! A folder's listing.
+
+use jiff::Timestamp;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use aeterna_kit::problem::Problem;
+
+use super::get::Asked;
+use crate::cursor;
+use crate::path::FolderPath;
+use crate::store;
+
+/// What lies in a folder.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Listing {
+    /// The folder, with a slash at its end; the root is empty.
+    pub folder: String,
+    /// By name.
+    pub entries: Vec<Entry>,
+    /// Where to go on; none at the end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_cursor: Option<String>,
+}
+
+/// An item or a folder in a folder.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Entry {
+    /// Its path; a folder's has a slash at its end.
+    pub path: String,
+    /// What it is; nothing for a folder.
+    #[serde(flatten)]
+    pub item: Option<Head>,
+}
+
+/// What a listing says about an item.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Head {
+    /// Its title.
+    pub title: String,
+    /// Its kind.
+    pub kind: String,
+    /// Its layer.
+    pub layer: String,
+    /// Its status.
+    pub status: String,
+    /// Its version.
+    pub version: i64,
+    /// When it was changed last.
+    #[schema(value_type = String, format = DateTime)]
+    pub updated_at: Timestamp,
+}
+
+/// Lists a folder.
+pub(super) async fn list(asked: &Asked<'_>, folder: &FolderPath) -> Result<Listing, Problem> {
+    let (limit, prefix) = (asked.limit()?, folder.prefix());
+    let question = format!("folder {prefix}");
+    let from = match &asked.options.cursor {
+        Some(text) => cursor::decode(&question, text)?,
+        None => String::new(),
+    };
+    let scope = &asked.caller.scope;
+    // One more than asked for tells whether there is more.
+    let mut found = store::list(
+        &asked.state.pool,
+        scope,
+        asked.rights,
+        folder,
+        &from,
+        i32::from(limit) + 1,
+    )
+    .await
+    .map_err(|error| Problem::database(&error))?;
+    let more = found.len() > usize::from(limit);
+    found.truncate(usize::from(limit));
+    let next_cursor = found
+        .last()
+        .filter(|_| more)
+        .map(|last| cursor::encode(&question, &last.after));
+    let entries = found.into_iter().map(|entry| show(&prefix, entry)).collect();
+    Ok(Listing {
+        folder: prefix,
+        entries,
+        next_cursor,
+    })
+}
+
+fn show(prefix: &str, entry: store::Entry) -> Entry {
+    let slash = if entry.item.is_some() { "" } else { "/" };
+    Entry {
+        path: format!("{prefix}{}{slash}", entry.name),
+        item: entry.item.map(|head| Head {
+            title: head.title,
+            kind: head.kind,
+            layer: head.layer,
+            status: head.status,
+            version: head.version,
+            updated_at: head.updated_at,
+        }),
+    }
+}

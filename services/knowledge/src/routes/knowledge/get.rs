@@ -1,0 +1,206 @@
+//! `GET /api/v1/knowledge/{path}`: an item, one of its views, or a folder.
+
+use axum::Json;
+use axum::extract::State as Shared;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use serde::Deserialize;
+use utoipa::{IntoParams, ToSchema};
+
+use aeterna_kit::auth::Caller;
+use aeterna_kit::http::extract::{Path, Query};
+use aeterna_kit::problem::{Code, Problem};
+
+use super::tag::{etag, is_known};
+use super::{diff, folder, history};
+use crate::access::Rights;
+use crate::item::{Item, Stored, front_matter};
+use crate::path::{FolderPath, ItemPath};
+use crate::routes::refusal::{absent, path_problem};
+use crate::state::State;
+use crate::store;
+
+/// What to see of an item.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum View {
+    /// The item.
+    #[default]
+    Item,
+    /// Its versions, the newest first.
+    History,
+    /// What changed between two versions.
+    Diff,
+}
+
+/// How to see it.
+#[derive(Debug, Clone, Default, Deserialize, IntoParams)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct Options {
+    /// What to see of an item.
+    #[serde(default)]
+    pub view: View,
+    /// The item as it was in this version.
+    pub version: Option<i64>,
+    /// `view=diff`: the older version; the one before `to` if nothing says otherwise.
+    pub from: Option<i64>,
+    /// `view=diff`: the newer version; the one in force if nothing says otherwise.
+    pub to: Option<i64>,
+    /// A folder or a history: at most so many, 1 to 200.
+    pub limit: Option<u16>,
+    /// A folder or a history: go on from here.
+    pub cursor: Option<String>,
+}
+
+/// An item that the caller may see, and how it is asked for.
+pub(super) struct Asked<'a> {
+    pub state: &'a State,
+    pub caller: &'a Caller,
+    pub rights: &'a Rights,
+    pub options: &'a Options,
+}
+
+/// Returns an item, as JSON, or as a Markdown file to who accepts text/markdown; one of its views; or, for a path with a
+/// slash at its end, what lies in a folder.
+///
+/// # Errors
+/// Those of the document.
+#[utoipa::path(
+    get, path = "/api/v1/knowledge/{*path}", tag = "knowledge",
+    params(
+        ("path" = String, Path, description = "The item's path, or a folder's with a slash at its end"),
+        Options,
+        ("If-None-Match" = Option<String>, Header, description = "The entity tag of what the caller has"),
+    ),
+    responses(
+        (status = 200, description = "The item; a history, a difference or a folder where one is asked for",
+            content((Item = "application/json"), (String = "text/markdown"))),
+        (status = 304, description = "The caller has it"),
+        (status = 400, description = "A parameter or the cursor does not fit"),
+        (status = 404, description = "The tenant has no such item or version, or the caller may not see it"),
+        (status = 410, description = "It was deleted"),
+        (status = 422, description = "The path does not fit"),
+        (status = 503, description = "The database is away; see Retry-After"),
+    )
+)]
+pub async fn get(
+    caller: Caller,
+    Shared(state): Shared<State>,
+    Path(path): Path<String>,
+    Query(options): Query<Options>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let rights = Rights::of(&caller);
+    let asked = Asked {
+        state: &state,
+        caller: &caller,
+        rights: &rights,
+        options: &options,
+    };
+    if path.ends_with('/') {
+        let folder = FolderPath::parse(&path).map_err(|error| path_problem("path", &error))?;
+        return asked.folder(&folder).await;
+    }
+    let path = ItemPath::parse(&path).map_err(|error| path_problem("path", &error))?;
+    let stored = asked.fetch(&path).await?;
+    match options.view {
+        View::Item => asked.item(&path, stored, &headers).await,
+        View::History => asked.history(&stored).await,
+        View::Diff => asked.diff(&path, &stored).await,
+    }
+}
+
+impl Asked<'_> {
+    /// Fetches what is in force at a path, live or deleted, if the caller may see it.
+    pub(super) async fn fetch(&self, path: &ItemPath) -> Result<Stored, Problem> {
+        store::fetch(&self.state.pool, &self.caller.scope, path)
+            .await
+            .map_err(|error| Problem::database(&error))?
+            .filter(|stored| self.rights.may_read(&stored.author, stored.snapshot.attributes.status))
+            .ok_or_else(|| absent(path))
+    }
+
+    /// Fetches what was at a path in a version, if the caller may see it.
+    pub(super) async fn fetch_version(&self, path: &ItemPath, version: i64) -> Result<Stored, Problem> {
+        store::fetch_version(&self.state.pool, &self.caller.scope, path, version)
+            .await
+            .map_err(|error| Problem::database(&error))?
+            .filter(|stored| self.rights.may_read(&stored.author, stored.snapshot.attributes.status))
+            .ok_or_else(|| {
+                let detail = format!("the item at {path} has no version {version}");
+                Problem::new(Code::VersionNotFound, detail)
+            })
+    }
+
+    async fn item(&self, path: &ItemPath, stored: Stored, headers: &HeaderMap) -> Result<Response, Problem> {
+        let stored = match self.options.version {
+            Some(version) => self.fetch_version(path, version).await?,
+            None if stored.deleted => {
+                let detail = format!("the item at {path} was deleted; ?view=history has its versions");
+                return Err(Problem::new(Code::KnowledgeDeleted, detail));
+            }
+            None => stored,
+        };
+        let mut response = if is_known(headers, stored.version) {
+            StatusCode::NOT_MODIFIED.into_response()
+        } else if wants_markdown(headers) {
+            let markdown = [(header::CONTENT_TYPE, "text/markdown; charset=utf-8")];
+            (markdown, front_matter::render(&stored.snapshot)).into_response()
+        } else {
+            Json(Item::from(stored.clone())).into_response()
+        };
+        let fixed = response.headers_mut();
+        for (name, value) in [
+            (header::ETAG, etag(stored.version)),
+            (
+                header::LAST_MODIFIED,
+                stored.updated_at.strftime("%a, %d %b %Y %T GMT").to_string(),
+            ),
+            (header::VARY, "Accept".to_owned()),
+        ] {
+            // Digits, letters and quotes always fit.
+            if let Ok(value) = HeaderValue::from_str(&value) {
+                fixed.insert(name, value);
+            }
+        }
+        Ok(response)
+    }
+
+    async fn folder(&self, folder: &FolderPath) -> Result<Response, Problem> {
+        folder::list(self, folder)
+            .await
+            .map(|listing| Json(listing).into_response())
+    }
+
+    async fn history(&self, stored: &Stored) -> Result<Response, Problem> {
+        history::list(self, stored)
+            .await
+            .map(|history| Json(history).into_response())
+    }
+
+    async fn diff(&self, path: &ItemPath, stored: &Stored) -> Result<Response, Problem> {
+        diff::between(self, path, stored)
+            .await
+            .map(|diff| Json(diff).into_response())
+    }
+
+    /// Returns how many entries a page has.
+    pub(super) fn limit(&self) -> Result<u16, Problem> {
+        match self.options.limit.unwrap_or(50) {
+            limit @ 1..=200 => Ok(limit),
+            _ => Err(Problem::field(Code::InvalidParameter, "limit", "limit is 1 to 200")),
+        }
+    }
+}
+
+fn wants_markdown(headers: &HeaderMap) -> bool {
+    headers
+        .get_all(header::ACCEPT)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .map(|kind| kind.split(';').next().unwrap_or_default().trim())
+        .find(|kind| matches!(*kind, "text/markdown" | "application/json" | "*/*"))
+        == Some("text/markdown")
+}

@@ -1,0 +1,83 @@
+//! An item's versions.
+
+use jiff::Timestamp;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use aeterna_kit::problem::{Code, Problem};
+
+use super::get::Asked;
+use crate::cursor;
+use crate::item::{Status, Stored, hex};
+use crate::store;
+
+/// An item's versions.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct History {
+    /// The item's path.
+    pub path: String,
+    /// The newest first.
+    pub versions: Vec<Version>,
+    /// Where to go on; none at the end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_cursor: Option<String>,
+}
+
+/// One version.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Version {
+    /// The version.
+    pub version: i64,
+    /// What was done: created, changed, moved (to another status), superseded, deleted.
+    pub action: String,
+    /// The status then.
+    pub status: String,
+    /// SHA-256 of all that it said, as hex.
+    pub content_hash: String,
+    /// What its author said about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    /// Who did it.
+    pub author: String,
+    /// When.
+    #[schema(value_type = String, format = DateTime)]
+    pub created_at: Timestamp,
+}
+
+/// Lists an item's versions.
+pub(super) async fn list(asked: &Asked<'_>, stored: &Stored) -> Result<History, Problem> {
+    let limit = asked.limit()?;
+    let question = format!("history {}", stored.path);
+    let below = match &asked.options.cursor {
+        Some(text) => cursor::decode(&question, text)?
+            .parse()
+            .map_err(|error| Problem::hiding(Code::InvalidCursor, "the cursor holds no version", &error))?,
+        None => i64::MAX,
+    };
+    let drafts = asked.rights.may_read(&stored.author, Status::Draft);
+    let more = i64::from(limit) + 1;
+    let scope = &asked.caller.scope;
+    let mut found = store::history(&asked.state.pool, scope, stored.id, drafts, below, more).await?;
+    let more = found.len() > usize::from(limit);
+    found.truncate(usize::from(limit));
+    let next_cursor = found
+        .last()
+        .filter(|_| more)
+        .map(|last| cursor::encode(&question, &last.version.to_string()));
+    let show = |past: store::Past| Version {
+        version: past.version,
+        action: past.action,
+        status: past.status,
+        content_hash: hex(&past.hash),
+        message: past.message,
+        author: past.author,
+        created_at: past.created_at,
+    };
+    Ok(History {
+        path: stored.path.clone(),
+        versions: found.into_iter().map(show).collect(),
+        next_cursor,
+    })
+}

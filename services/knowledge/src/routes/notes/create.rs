@@ -1,0 +1,233 @@
+//! `POST /api/v1/notes`: makes a note of what was done.
+
+use axum::Json as Reply;
+use axum::extract::State as Shared;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, json};
+use sha2::{Digest as _, Sha256};
+use utoipa::ToSchema;
+
+use aeterna_kit::auth::Caller;
+use aeterna_kit::http::extract::Json;
+use aeterna_kit::problem::{Code, Problem};
+
+use super::material::{EventBody, Material, collect};
+use crate::access::Rights;
+use crate::item::change::Precondition;
+use crate::item::draft::Draft;
+use crate::item::{Item, Kind, Layer, Status, hex};
+use crate::notes::Sections;
+use crate::notes::redact::redact;
+use crate::path::ItemPath;
+use crate::routes::knowledge::create::location;
+use crate::state::State;
+use crate::store::{self, Outcome, Wanted, Written};
+
+/// What to make a note of: exactly one of events, text and sourceRefs.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Request {
+    /// What was done, in its order; 2 to 500.
+    pub events: Option<Vec<EventBody>>,
+    /// A text of two sentences to 256 KiB.
+    pub text: Option<String>,
+    /// Paths of 1 to 20 items.
+    pub source_refs: Option<Vec<String>>,
+    /// Whom the note speaks to.
+    pub layer: Layer,
+    /// A line; else the first sentence of what was found.
+    pub title: Option<String>,
+    /// Labels to search by, at most 64 of 128 bytes.
+    #[serde(default)]
+    pub tags: Vec<String>,
+}
+
+/// Who made it.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Generator {
+    /// `extractive`, or `model`.
+    pub kind: &'static str,
+    /// The model.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+}
+
+/// A note, and how it was made.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Note {
+    /// The item that it is; a draft.
+    #[serde(flatten)]
+    pub item: Item,
+    /// What was found.
+    pub sections: Sections,
+    /// What it is worth, 0 to 1.
+    pub quality_score: f64,
+    /// How many events, sentences or items it stands on.
+    pub source_count: usize,
+    /// Secrets that were taken out before anything was stored.
+    pub redactions: usize,
+    /// Who made it.
+    pub generator: Generator,
+    /// The same note was there before.
+    pub unchanged: bool,
+}
+
+/// Makes a note, as a draft. The same material gives the same note, once.
+///
+/// # Errors
+/// Those of the document.
+#[utoipa::path(
+    post, path = "/api/v1/notes", tag = "notes", request_body = Request,
+    responses(
+        (status = 201, description = "The note, a draft below notes/", body = Note),
+        (status = 200, description = "The same note was there before", body = Note),
+        (status = 403, description = "The caller's roles do not allow this"),
+        (status = 404, description = "A source is not there"),
+        (status = 409, description = "The note that was made of this before was changed since"),
+        (status = 422, description = "A field does not fit, or there is too little to make a note of"),
+        (status = 503, description = "The database is away; see Retry-After"),
+    )
+)]
+pub async fn create(
+    caller: Caller,
+    Shared(state): Shared<State>,
+    Json(request): Json<Request>,
+) -> Result<Response, Problem> {
+    let rights = Rights::of(&caller);
+    if !rights.may_write() {
+        return Err(Problem::new(
+            Code::Forbidden,
+            "your roles do not allow to write knowledge",
+        ));
+    }
+    let mut material = collect(&state, &caller, &request).await?;
+    let (sections, generator) = distil(&state, &mut material).await;
+    let title = title(&request, &sections, &mut material.redactions);
+    let quality = sections.quality(material.sources);
+    let path = path_of(&title, &material)?;
+    let tags = request.tags.iter().map(|tag| redact(tag).text).collect();
+    let metadata = json!({
+        "generator": generator.kind, "qualityScore": quality, "redactions": material.redactions,
+        "sourceCount": material.sources, "sources": material.references,
+    });
+    let draft = Draft {
+        content: sections.render(&title),
+        title: Some(title),
+        kind: Some(Kind::Note),
+        layer: Some(request.layer),
+        status: Some(Status::Draft),
+        tags: Some(tags),
+        metadata: Some(metadata.as_object().cloned().unwrap_or_else(Map::new)),
+        ..Draft::default()
+    };
+    let wanted = Wanted {
+        path,
+        draft,
+        demanded: Precondition::Absent,
+        message: None,
+    };
+    let written = store::put(&state.pool, &caller.scope, &rights, wanted).await?;
+    Ok(respond(written, sections, quality, &material, generator))
+}
+
+/// Asks the model if there is one, and does without it where it fails.
+async fn distil(state: &State, material: &mut Material) -> (Sections, Generator) {
+    if let Some(model) = &state.model {
+        match model.distil(&material.text).await {
+            Ok(said) => {
+                let model = Some(model.name.clone());
+                return (
+                    clean(&said, &mut material.redactions),
+                    Generator { kind: "model", model },
+                );
+            }
+            Err(error) => tracing::info!(%error, "a note is made without the model"),
+        }
+    }
+    let (kind, model) = ("extractive", None);
+    (std::mem::take(&mut material.sections), Generator { kind, model })
+}
+
+/// What a model says may hold a secret as well.
+fn clean(said: &Sections, redactions: &mut usize) -> Sections {
+    let mut clean = |text: &str| {
+        let found = redact(&text.replace('\0', ""));
+        *redactions += found.count;
+        found.text
+    };
+    Sections {
+        context: clean(&said.context),
+        problem: clean(&said.problem),
+        solution: clean(&said.solution),
+        patterns: said.patterns.iter().map(|pattern| clean(pattern)).collect(),
+    }
+}
+
+fn title(request: &Request, sections: &Sections, redactions: &mut usize) -> String {
+    if let Some(title) = &request.title {
+        let found = redact(title);
+        *redactions += found.count;
+        return found.text;
+    }
+    let first = [&sections.problem, &sections.context, &sections.solution]
+        .into_iter()
+        .find(|section| !section.is_empty())
+        .map_or("Note", String::as_str);
+    let line: String = first
+        .split(['.', '!', '?'])
+        .next()
+        .unwrap_or(first)
+        .chars()
+        .take(80)
+        .collect();
+    if line.trim().is_empty() {
+        "Note".to_owned()
+    } else {
+        line.trim().to_owned()
+    }
+}
+
+/// A path that the same material always gives.
+fn path_of(title: &str, material: &Material) -> Result<ItemPath, Problem> {
+    let slug: String = title
+        .to_lowercase()
+        .split(|c: char| !c.is_ascii_alphanumeric())
+        .filter(|word| !word.is_empty())
+        .take(8)
+        .collect::<Vec<_>>()
+        .join("-")
+        .chars()
+        .take(60)
+        .collect();
+    let hash = hex(&Sha256::digest(&material.text));
+    let hash = hash.get(..12).unwrap_or_default();
+    let slug = if slug.is_empty() { "note" } else { &slug };
+    ItemPath::parse(&format!("notes/{slug}-{hash}.md"))
+        .map_err(|error| Problem::hiding(Code::Internal, "the note has no place", &error))
+}
+
+fn respond(
+    written: Written,
+    sections: Sections,
+    quality_score: f64,
+    material: &Material,
+    generator: Generator,
+) -> Response {
+    let unchanged = written.outcome == Outcome::Unchanged;
+    let status = if unchanged { StatusCode::OK } else { StatusCode::CREATED };
+    let location = [(header::LOCATION, location(&written.stored.path))];
+    let note = Note {
+        item: Item::from(written.stored),
+        sections,
+        quality_score,
+        source_count: material.sources,
+        redactions: material.redactions,
+        generator,
+        unchanged,
+    };
+    (status, location, Reply(note)).into_response()
+}

@@ -1,0 +1,34 @@
+//! SQL of the schema `knowledge`, under row-level security, and nowhere else.
+
+mod context;
+mod folder;
+mod history;
+mod read;
+mod row;
+mod search;
+mod write;
+
+use aeterna_kit::migrate::Migrations;
+
+pub use context::fetch_for_context;
+pub use folder::{Entry, list};
+pub use history::{Past, history};
+pub use read::{fetch, fetch_version};
+pub use search::{Found, Hit, RANKED, Search, search};
+pub use write::{Error, Outcome, Wanted, Written, delete, put, put_in};
+
+static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!("./migrations");
+
+/// Returns the migrations of the schema `knowledge`; they need the kit's roles.
+#[must_use]
+pub fn migrations() -> Migrations {
+    Migrations {
+        schema: "knowledge",
+        migrator: &MIGRATOR,
+    }
+}
+
+/// Returns the name whose drafts a reader may see beside everything else; none sees all.
+fn reader(rights: &crate::access::Rights) -> Option<&str> {
+    (!rights.may_review()).then(|| rights.subject())
+}
