@@ -6,7 +6,7 @@ cd "$root"
 claim_target
 
 cargo run --quiet --locked -p aeterna-crds --bin crdgen -- crds/yaml
-for service in memory knowledge governance; do
+for service in memory knowledge governance sync; do
   cargo run --quiet --locked -p "$service-service" -- openapi >"services/$service/openapi.json.new"
   mv "services/$service/openapi.json.new" "services/$service/openapi.json"
 done

@@ -73,10 +73,27 @@ impl Rights {
 
 #[cfg(test)]
 mod tests {
+    use aeterna_kit::auth::TenantScope;
+    use aeterna_kit::ids::TenantId;
+
     use super::*;
 
     fn rights(roles: &[&str]) -> Rights {
         Rights::from_roles("ann", &roles.iter().map(|role| (*role).to_owned()).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn whoever_acts_for_somebody_is_an_agent() {
+        let mut caller = Caller {
+            scope: TenantScope::for_worker(TenantId::parse("acme").expect("a tenant")),
+            subject: "bot".to_owned(),
+            roles: vec!["TechLead".to_owned()],
+            on_behalf_of: None,
+        };
+        assert!(Rights::of(&caller).may_review());
+        caller.on_behalf_of = Some("ann".to_owned());
+        let rights = Rights::of(&caller);
+        assert!(rights.may_write() && !rights.may_review());
     }
 
     #[test]

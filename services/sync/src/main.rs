@@ -1,23 +1,24 @@
 //! The sync service's process.
 
-use aeterna_kit::config::Settings;
 use aeterna_kit::service::{self, Command, Definition, Foundation};
 use sync_service::router;
+use sync_service::settings::Serve;
+use sync_service::state::State;
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     service::log();
-    let definition = Definition {
-        name: "sync-service",
-        port: 8004,
-        migrations: Vec::new(),
-    };
-    match service::parse::<Settings>() {
-        Command::Serve(settings) => {
-            let laid = Foundation::lay(&definition, &settings)?;
-            service::run(&definition, &settings, laid, router::router()).await
-        }
+    let definition = sync_service::definition();
+    match service::parse::<Serve>() {
+        Command::Serve(settings) => serve(&definition, &settings).await,
         Command::Migrate(database) => service::migrate(&definition, &database).await,
         Command::Openapi => service::print_document(&router::openapi()),
     }
+}
+
+async fn serve(definition: &Definition, Serve { kit, sync }: &Serve) -> anyhow::Result<()> {
+    let laid = Foundation::lay(definition, kit)?;
+    let state = State::assemble(&laid, kit, sync)?;
+    state.spawn_workers();
+    service::run(definition, kit, laid, router::router(state)).await
 }

@@ -4,20 +4,37 @@ use axum::Router;
 use utoipa::OpenApi;
 use utoipa::openapi::OpenApi as Document;
 use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use aeterna_kit::service::document;
 
+use crate::routes::sync;
+use crate::state::State;
+
 #[derive(OpenApi)]
-#[openapi(info(title = "Aeterna sync service"))]
+#[openapi(info(
+    title = "Aeterna sync service",
+    description = "Brings what other systems hold into knowledge and memories, and keeps it there as it is."
+))]
 struct Api;
 
+fn api() -> OpenApiRouter<State> {
+    OpenApiRouter::with_openapi(Api::openapi())
+        .routes(routes!(sync::start::start))
+        .routes(routes!(sync::status::status))
+        .routes(routes!(sync::cancel::cancel))
+        .routes(routes!(sync::jobs::jobs))
+        .routes(routes!(sync::rejects::rejects))
+        .routes(routes!(sync::retry::retry))
+}
+
 /// Builds the routes.
-pub fn router() -> Router {
-    document(OpenApiRouter::with_openapi(Api::openapi())).0
+pub fn router(state: State) -> Router {
+    document(api()).0.with_state(state)
 }
 
 /// Returns the OpenAPI document.
 #[must_use]
 pub fn openapi() -> Document {
-    document::<()>(OpenApiRouter::with_openapi(Api::openapi())).1
+    document(api()).1
 }

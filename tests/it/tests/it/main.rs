@@ -2,7 +2,7 @@
 //!
 //! [`ground`] is where they stand: a fresh database, a store with its faults, shards, a relocator to drive by hand.
 //! [`attacks`] are the numbered cases of `docs/move-protocol.md`; [`kills`] crashes a relocator at every point it passes;
-//! [`api`] is the memory service as its callers see it, [`knowledge`] and [`governance`] are the other services;
+//! [`api`] is the memory service as its callers see it; [`knowledge`], [`governance`] and [`sync`] are the other services;
 //! [`operator`] works on a real API server.
 #![expect(clippy::indexing_slicing, reason = "an absent field of a JSON value reads as null")]
 
@@ -14,3 +14,4 @@ mod kills;
 mod knowledge;
 mod life;
 mod operator;
+mod sync;

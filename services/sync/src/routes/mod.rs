@@ -1,0 +1,3 @@
+//! The endpoints, one file each.
+
+pub mod sync;

@@ -1,0 +1,85 @@
+//! What the handlers and the workers share.
+
+use std::sync::Arc;
+
+use axum::extract::FromRef;
+use sqlx::PgPool;
+use tokio::sync::Notify;
+
+use aeterna_kit::auth::Authenticator;
+use aeterna_kit::config::Settings;
+use aeterna_kit::service::Foundation;
+use aeterna_kit::tasks::spawn_forever;
+
+use crate::settings::SyncSettings;
+use crate::source::Places;
+use crate::target::Services;
+use crate::token::Tokens;
+use crate::worker::{self, Context, Probe};
+
+/// The state of every handler; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct State {
+    /// The truth.
+    pub pool: PgPool,
+    /// Who callers are.
+    pub authenticator: Authenticator,
+    /// Where items go.
+    pub services: Services,
+    /// Where sources may read.
+    pub places: Arc<Places>,
+    /// Wakes this process's worker: a started job need not wait for its next look.
+    pub wake: Arc<Notify>,
+    at_once: u32,
+    per_tenant: i32,
+}
+
+impl FromRef<State> for Authenticator {
+    fn from_ref(state: &State) -> Self {
+        state.authenticator.clone()
+    }
+}
+
+impl State {
+    /// Puts the state on its foundation.
+    ///
+    /// # Errors
+    /// When a setting is wrong.
+    pub fn assemble(laid: &Foundation, kit: &Settings, sync: &SyncSettings) -> anyhow::Result<Self> {
+        let tokens = Tokens::new(kit, sync.sync_token_key_file.as_ref())?;
+        Ok(Self {
+            pool: laid.pool.clone(),
+            authenticator: laid.authenticator.clone(),
+            services: Services::new(
+                tokens,
+                sync.knowledge_service_url.as_deref(),
+                sync.memory_service_url.as_deref(),
+            )?,
+            places: Arc::new(Places {
+                directory_root: sync.sync_directory_root.clone(),
+            }),
+            wake: Arc::default(),
+            at_once: sync.sync_jobs_at_once,
+            per_tenant: sync.sync_jobs_per_tenant,
+        })
+    }
+
+    /// Returns what a worker needs.
+    #[must_use]
+    pub fn context(&self) -> Context {
+        Context {
+            pool: self.pool.clone(),
+            services: self.services.clone(),
+            places: Arc::clone(&self.places),
+            probe: Probe::default(),
+        }
+    }
+
+    /// Starts what the service does without being asked.
+    pub fn spawn_workers(&self) {
+        if self.at_once > 0 {
+            let (context, wake) = (self.context(), Arc::clone(&self.wake));
+            spawn_forever("worker", worker::run(context, wake, self.at_once, self.per_tenant));
+        }
+    }
+}

@@ -1,0 +1,318 @@
+//! What a batch reads and writes: intents before, results and cursor after, both under the fence.
+
+use std::collections::HashMap;
+
+use sqlx::postgres::PgRow;
+use sqlx::types::Json;
+use sqlx::{PgConnection, PgPool, Row as _};
+use uuid::Uuid;
+
+use aeterna_kit::db::{tenant_tx, timed};
+
+use super::claim::{Fence, hold};
+use super::{Error, cannot};
+use crate::job::Progress;
+use crate::plan::Known;
+
+/// What became of an item.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Became {
+    /// The target has this text.
+    Delivered {
+        /// Its hash.
+        content_hash: Vec<u8>,
+        /// Its id there.
+        target_id: String,
+        /// Its version in the source.
+        source_version: Option<String>,
+    },
+    /// The target has it as before.
+    Kept {
+        /// Its version in the source.
+        source_version: Option<String>,
+    },
+    /// It is no longer in the target.
+    Removed,
+    /// What crashes may have left of it is no longer in the target.
+    Cleared,
+    /// It was not taken.
+    Rejected {
+        /// What rejects are told apart by.
+        code: String,
+        /// A sentence.
+        message: String,
+        /// The id that the target did not take: nothing is left there under it.
+        attempted: Option<String>,
+    },
+}
+
+/// An item and what became of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settled {
+    /// Its id in the source.
+    pub external_id: String,
+    /// What became of it.
+    pub became: Became,
+}
+
+/// What is committed after a batch.
+#[derive(Debug)]
+pub struct Batch<'a> {
+    /// What became of its items.
+    pub settled: &'a [Settled],
+    /// What the job has done by now.
+    pub progress: &'a Progress,
+    /// Where the next batch begins; `None` leaves the cursor where it was.
+    pub cursor: Option<&'a serde_json::Value>,
+}
+
+/// Fetches what is known of items.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn fetch_known(pool: &PgPool, fence: &Fence, ids: &[&str]) -> Result<HashMap<String, Known>, Error> {
+    let query = "select external_id, content_hash, target_id, intended_ids, source_version, seen_by from sync.items
+                 where tenant_id = $1 and connection_id = $2 and external_id = any($3)";
+    let query = sqlx::query(query)
+        .bind(fence.scope.tenant().as_str())
+        .bind(fence.connection)
+        .bind(ids);
+    fetch(pool, fence, query).await.map(|items| items.into_iter().collect())
+}
+
+/// Fetches items that this job has not met: those that left their source.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn fetch_unseen(pool: &PgPool, fence: &Fence, limit: i64) -> Result<Vec<(String, Known)>, Error> {
+    let query = "select external_id, content_hash, target_id, intended_ids, source_version, seen_by from sync.items
+                 where tenant_id = $1 and connection_id = $2 and seen_by is distinct from $3
+                 order by external_id limit $4";
+    let query = sqlx::query(query)
+        .bind(fence.scope.tenant().as_str())
+        .bind(fence.connection)
+        .bind(fence.job)
+        .bind(limit);
+    fetch(pool, fence, query).await
+}
+
+/// Fetches items of which an interrupted delivery may have left something in the target.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn fetch_leftover(pool: &PgPool, fence: &Fence, limit: i64) -> Result<Vec<(String, Known)>, Error> {
+    let query = "select external_id, content_hash, target_id, intended_ids, source_version, seen_by from sync.items
+                 where tenant_id = $1 and connection_id = $2 and intended_ids <> '{}' order by external_id limit $3";
+    let query = sqlx::query(query)
+        .bind(fence.scope.tenant().as_str())
+        .bind(fence.connection)
+        .bind(limit);
+    fetch(pool, fence, query).await
+}
+
+type Query<'q> = sqlx::query::Query<'q, sqlx::Postgres, sqlx::postgres::PgArguments>;
+
+async fn fetch(pool: &PgPool, fence: &Fence, query: Query<'_>) -> Result<Vec<(String, Known)>, Error> {
+    timed("sync_items_fetch", async {
+        let mut tx = tenant_tx(pool, &fence.scope).await?;
+        let rows = query.fetch_all(&mut *tx).await.map_err(cannot("fetch items"))?;
+        tx.commit().await.map_err(cannot("fetch items"))?;
+        let read = |row: &PgRow| {
+            Ok((
+                row.try_get("external_id")?,
+                Known {
+                    content_hash: row.try_get("content_hash")?,
+                    target_id: row.try_get("target_id")?,
+                    intended_ids: row.try_get("intended_ids")?,
+                    source_version: row.try_get("source_version")?,
+                    seen_by: row.try_get("seen_by")?,
+                },
+            ))
+        };
+        rows.iter()
+            .map(read)
+            .collect::<sqlx::Result<_>>()
+            .map_err(|source| Error::Row {
+                table: "sync.items",
+                source,
+            })
+    })
+    .await
+}
+
+/// Counts the items of a connection that are delivered: all, and those that this job has not met.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn count_delivered(pool: &PgPool, fence: &Fence) -> Result<(u64, u64), Error> {
+    timed("sync_items_count", async {
+        let mut tx = tenant_tx(pool, &fence.scope).await?;
+        let (all, unseen): (i64, i64) = sqlx::query_as(
+            "select count(*), count(*) filter (where seen_by is distinct from $3) from sync.items
+             where tenant_id = $1 and connection_id = $2 and content_hash is not null",
+        )
+        .bind(fence.scope.tenant().as_str())
+        .bind(fence.connection)
+        .bind(fence.job)
+        .fetch_one(&mut *tx)
+        .await
+        .map_err(cannot("count items"))?;
+        tx.commit().await.map_err(cannot("count items"))?;
+        Ok((
+            u64::try_from(all).unwrap_or_default(),
+            u64::try_from(unseen).unwrap_or_default(),
+        ))
+    })
+    .await
+}
+
+/// Returns the digest of all that is delivered, and whether something is rejected.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn digest(pool: &PgPool, fence: &Fence) -> Result<(String, bool), Error> {
+    timed("sync_items_digest", async {
+        let mut tx = tenant_tx(pool, &fence.scope).await?;
+        let found = sqlx::query_as(
+            "select encode(sha256(convert_to(coalesce(string_agg(
+                        external_id || chr(31) || encode(content_hash, 'hex'), chr(10) order by external_id collate \"C\"), ''),
+                        'UTF8')), 'hex'),
+                    exists (select from sync.rejects where tenant_id = $1 and connection_id = $2)
+             from sync.items where tenant_id = $1 and connection_id = $2 and content_hash is not null",
+        )
+        .bind(fence.scope.tenant().as_str())
+        .bind(fence.connection)
+        .fetch_one(&mut *tx)
+        .await
+        .map_err(cannot("make a digest"))?;
+        tx.commit().await.map_err(cannot("make a digest"))?;
+        Ok(found)
+    })
+    .await
+}
+
+/// Records what the target is about to be asked for: pairs of an item and its id there.
+///
+/// # Errors
+/// [`Error::Fenced`], or when the database does not answer.
+pub async fn intend(pool: &PgPool, fence: &Fence, intents: &[(&str, &str)]) -> Result<(), Error> {
+    if intents.is_empty() {
+        return Ok(());
+    }
+    let (items, ids): (Vec<&str>, Vec<&str>) = intents.iter().copied().unzip();
+    timed("sync_items_intend", async {
+        let mut tx = tenant_tx(pool, &fence.scope).await?;
+        hold(&mut tx, fence).await?;
+        sqlx::query(
+            "insert into sync.items as i (tenant_id, connection_id, external_id, intended_ids)
+             select $1, $2, n.external_id, array[n.id] from unnest($3::text[], $4::text[]) as n(external_id, id)
+             on conflict (tenant_id, connection_id, external_id) do update
+             set intended_ids = case when excluded.intended_ids <@ i.intended_ids then i.intended_ids
+                                     else i.intended_ids || excluded.intended_ids end",
+        )
+        .bind(fence.scope.tenant().as_str())
+        .bind(fence.connection)
+        .bind(items)
+        .bind(ids)
+        .execute(&mut *tx)
+        .await
+        .map_err(cannot("record intents"))?;
+        tx.commit().await.map_err(cannot("record intents"))
+    })
+    .await
+}
+
+/// Commits a batch: results, rejects, progress and cursor, all or nothing.
+///
+/// # Errors
+/// [`Error::Fenced`], or when the database does not answer.
+pub async fn commit(pool: &PgPool, fence: &Fence, batch: Batch<'_>) -> Result<(), Error> {
+    timed("sync_batch_commit", async {
+        let mut tx = tenant_tx(pool, &fence.scope).await?;
+        hold(&mut tx, fence).await?;
+        for settled in batch.settled {
+            settle(&mut tx, fence, settled).await?;
+        }
+        sqlx::query(
+            "update sync.jobs set progress = $3, cursor = coalesce($4, cursor), revision = revision + 1,
+                 -- Only a batch that came to its end is a success.
+                 failures = case when $4::jsonb is null then failures else 0 end
+             where tenant_id = $1 and id = $2",
+        )
+        .bind(fence.scope.tenant().as_str())
+        .bind(fence.job)
+        .bind(Json(batch.progress))
+        .bind(batch.cursor.map(Json))
+        .execute(&mut *tx)
+        .await
+        .map_err(cannot("move the cursor"))?;
+        tx.commit().await.map_err(cannot("commit a batch"))
+    })
+    .await
+}
+
+async fn settle(tx: &mut PgConnection, fence: &Fence, settled: &Settled) -> Result<(), Error> {
+    let (tenant, id) = (fence.scope.tenant().as_str(), settled.external_id.as_str());
+    let of_item = |statement: &'static str| sqlx::query(statement).bind(tenant).bind(fence.connection).bind(id);
+    match &settled.became {
+        Became::Delivered {
+            content_hash,
+            target_id,
+            source_version,
+        } => of_item(
+            "insert into sync.items (tenant_id, connection_id, external_id, seen_by, content_hash, target_id, source_version,
+                 delivered_at)
+             values ($1, $2, $3, $4, $5, $6, $7, clock_timestamp())
+             on conflict (tenant_id, connection_id, external_id) do update
+             set seen_by = $4, content_hash = $5, target_id = $6, source_version = $7, intended_ids = '{}',
+                 delivered_at = clock_timestamp()",
+        )
+        .bind(fence.job)
+        .bind(content_hash)
+        .bind(target_id)
+        .bind(source_version),
+        Became::Kept { source_version } => of_item(
+            "update sync.items set seen_by = $4, source_version = $5
+             where tenant_id = $1 and connection_id = $2 and external_id = $3",
+        )
+        .bind(fence.job)
+        .bind(source_version),
+        Became::Removed => {
+            of_item("delete from sync.items where tenant_id = $1 and connection_id = $2 and external_id = $3")
+        }
+        Became::Cleared => of_item(
+            "update sync.items set intended_ids = '{}'
+             where tenant_id = $1 and connection_id = $2 and external_id = $3",
+        ),
+        Became::Rejected { attempted, .. } => of_item(
+            "insert into sync.items as i (tenant_id, connection_id, external_id, seen_by) values ($1, $2, $3, $4)
+             on conflict (tenant_id, connection_id, external_id) do update
+             set seen_by = $4, intended_ids = array_remove(i.intended_ids, $5)",
+        )
+        .bind(fence.job)
+        .bind(attempted),
+    }
+    .execute(&mut *tx)
+    .await
+    .map_err(cannot("settle an item"))?;
+    match &settled.became {
+        Became::Cleared => return Ok(()),
+        Became::Rejected { code, message, .. } => of_item(
+            "insert into sync.rejects as r (tenant_id, connection_id, external_id, id, job_id, code, message)
+             values ($1, $2, $3, $4, $5, $6, $7)
+             on conflict (tenant_id, connection_id, external_id) do update
+             set job_id = $5, code = $6, message = $7, times = r.times + 1, last_at = now()",
+        )
+        .bind(Uuid::now_v7())
+        .bind(fence.job)
+        .bind(code)
+        .bind(message),
+        Became::Delivered { .. } | Became::Kept { .. } | Became::Removed => {
+            of_item("delete from sync.rejects where tenant_id = $1 and connection_id = $2 and external_id = $3")
+        }
+    }
+    .execute(tx)
+    .await
+    .map_err(cannot("settle a reject"))?;
+    Ok(())
+}

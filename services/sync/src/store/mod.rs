@@ -1,0 +1,68 @@
+//! SQL, and nothing else: requests and workers alike work in one tenant's scope; only a claim looks across tenants.
+
+mod batch;
+mod claim;
+mod connections;
+mod jobs;
+mod rejects;
+mod row;
+
+use aeterna_kit::db;
+use aeterna_kit::problem::{Code, Problem};
+
+pub use batch::{
+    Batch, Became, Settled, commit, count_delivered, digest, fetch_known, fetch_leftover, fetch_unseen, intend,
+};
+pub use claim::{Claimed, Ending, Fence, claim, finish, heartbeat, release};
+pub use connections::{fetch_connection, record_connection};
+pub use jobs::{NewJob, Over, Recorded, cancel, fetch, list, record_job};
+pub use rejects::{Reject, fetch_reject, list_rejects};
+
+/// What can go wrong in a store.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The job was claimed by somebody else, or is over: whoever holds the old claim changes nothing.
+    #[error("the job belongs to another attempt")]
+    Fenced,
+    /// The transaction could not begin.
+    #[error(transparent)]
+    Begin(#[from] db::Error),
+    /// A statement failed.
+    #[error("cannot {operation}")]
+    Query {
+        /// What it was to do.
+        operation: &'static str,
+        /// Why.
+        #[source]
+        source: sqlx::Error,
+    },
+    /// A row holds what this release cannot read.
+    #[error("a row of {table} cannot be read")]
+    Row {
+        /// The table.
+        table: &'static str,
+        /// Why.
+        #[source]
+        source: sqlx::Error,
+    },
+}
+
+/// Names a statement that fails.
+fn cannot(operation: &'static str) -> impl Fn(sqlx::Error) -> Error {
+    move |source| Error::Query { operation, source }
+}
+
+impl From<Error> for Problem {
+    fn from(error: Error) -> Self {
+        match &error {
+            Error::Query { source, .. }
+            | Error::Row { source, .. }
+            | Error::Begin(
+                db::Error::Connect { source } | db::Error::Role { source, .. } | db::Error::Url { source },
+            ) => Self::database(source),
+            Error::Fenced | Error::Begin(db::Error::Unsafe { .. }) => {
+                Self::hiding(Code::Internal, "the request could not be served", &error)
+            }
+        }
+    }
+}

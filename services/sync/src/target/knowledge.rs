@@ -1,0 +1,135 @@
+//! Items as knowledge.
+//!
+//! A path that somebody else wrote is left alone: the job is told, and the item becomes a reject. What the connection
+//! itself made, it changes and deletes, at the version that it has just seen.
+
+use reqwest::header::{ETAG, HeaderValue, IF_MATCH};
+use reqwest::{StatusCode, Url};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::answer::{self, Refused};
+use super::{Delivery, For, Services, base};
+use crate::connection::KnowledgeTarget;
+use crate::job::{Class, Failure};
+
+/// What the knowledge service takes.
+#[derive(Debug, Serialize)]
+struct Body<'a> {
+    path: &'a str,
+    content: &'a str,
+    layer: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kind: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<&'a str>,
+    metadata: Value,
+}
+
+/// What is read of an item that is there.
+#[derive(Debug, Deserialize)]
+struct Item {
+    author: String,
+}
+
+/// What is at a path.
+enum There {
+    Nothing,
+    Ours(HeaderValue),
+    Somebodys,
+}
+
+pub(super) async fn put(
+    services: &Services,
+    settings: &KnowledgeTarget,
+    whose: For<'_>,
+    delivery: Delivery<'_>,
+) -> Result<(), Refused> {
+    let url = url(base(services.knowledge.as_ref(), "KNOWLEDGE_SERVICE_URL")?, delivery.id)?;
+    let request = match look(services, &url, whose).await? {
+        There::Nothing => {
+            let mut all = url.clone();
+            all.set_path("/api/v1/knowledge");
+            services.http.post(all)
+        }
+        There::Ours(version) => services.http.put(url).header(IF_MATCH, version),
+        There::Somebodys => return Err(taken(delivery.id)),
+    };
+    let body = Body {
+        path: delivery.id,
+        content: delivery.text,
+        layer: &settings.layer,
+        kind: settings.kind.as_deref(),
+        status: settings.status.as_deref(),
+        metadata: json!({"source": {
+            "type": "import", "reference": delivery.external_id, "connectionId": whose.connection,
+        }}),
+    };
+    answer::of_put(services.ask(request.json(&body), whose).await?).await
+}
+
+pub(super) async fn remove(services: &Services, whose: For<'_>, id: &str) -> Result<(), Refused> {
+    let url = url(base(services.knowledge.as_ref(), "KNOWLEDGE_SERVICE_URL")?, id)?;
+    match look(services, &url, whose).await? {
+        There::Nothing => Ok(()),
+        There::Ours(version) => {
+            let request = services.http.delete(url).header(IF_MATCH, version);
+            answer::of_remove(services.ask(request, whose).await?).await
+        }
+        There::Somebodys => Err(taken(id)),
+    }
+}
+
+async fn look(services: &Services, url: &Url, whose: For<'_>) -> Result<There, Refused> {
+    let response = services.ask(services.http.get(url.clone()), whose).await?;
+    if [StatusCode::NOT_FOUND, StatusCode::GONE].contains(&response.status()) {
+        return Ok(There::Nothing);
+    }
+    if response.status() != StatusCode::OK {
+        return Err(answer::refuse(response).await);
+    }
+    let strange = || {
+        let message = "the target answered something else than an item";
+        Refused::Run(Failure::new(Class::Config, "TARGET_STRANGE", message))
+    };
+    let version = response.headers().get(ETAG).cloned().ok_or_else(strange)?;
+    let text = answer::read(response, super::LONGEST_ITEM).await.ok_or_else(strange)?;
+    let item: Item = serde_json::from_slice(&text).map_err(|_| strange())?;
+    Ok(if item.author == whose.subject() {
+        There::Ours(version)
+    } else {
+        There::Somebodys
+    })
+}
+
+fn taken(path: &str) -> Refused {
+    Refused::Item {
+        code: "KNOWLEDGE_CONFLICT".to_owned(),
+        message: format!("somebody else wrote {path}; the sync leaves it as it is"),
+    }
+}
+
+/// Returns the URL of a path; each segment is escaped, so that none can become two.
+fn url(base: &str, path: &str) -> Result<Url, Refused> {
+    let wrong = || {
+        let message = "KNOWLEDGE_SERVICE_URL is not a URL";
+        Refused::Run(Failure::new(Class::Config, "TARGET_DISABLED", message))
+    };
+    let mut url = Url::parse(&format!("{base}/api/v1/knowledge")).map_err(|_| wrong())?;
+    url.path_segments_mut().map_err(|()| wrong())?.extend(path.split('/'));
+    Ok(url)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_escaped_segment_by_segment() {
+        let url = url("http://knowledge:8002", "a b/ü?#.md").expect("a URL");
+        assert_eq!(
+            url.as_str(),
+            "http://knowledge:8002/api/v1/knowledge/a%20b/%C3%BC%3F%23.md"
+        );
+    }
+}

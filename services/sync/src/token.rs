@@ -1,0 +1,120 @@
+//! The token that a job shows to the services it delivers to.
+//!
+//! Made for one job, for its tenant alone, with the roles of whoever started it, and short-lived: a sync may do what its
+//! starter may, and an audit of a target tells which connection and job it was. Where callers prove nothing, the job names
+//! its tenant in the header as everybody does.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
+use reqwest::RequestBuilder;
+use serde::Serialize;
+use uuid::Uuid;
+
+use aeterna_kit::clock;
+use aeterna_kit::config::{AuthMode, Settings};
+
+use crate::job::{Class, Failure};
+use crate::target::For;
+
+/// How long a token is good for: a request's deadline, and the leeway of clocks.
+const LIFE: i64 = 120;
+
+/// Makes tokens.
+#[derive(Clone)]
+pub struct Tokens(Option<Arc<Signer>>);
+
+struct Signer {
+    key: EncodingKey,
+    algorithm: Algorithm,
+    issuer: Option<String>,
+    audience: Option<String>,
+}
+
+impl std::fmt::Debug for Tokens {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(if self.0.is_some() {
+            "Tokens(signed)"
+        } else {
+            "Tokens(none)"
+        })
+    }
+}
+
+#[derive(Serialize)]
+struct Claims<'a> {
+    sub: &'a str,
+    tenant: &'a str,
+    roles: &'a [String],
+    jti: Uuid,
+    exp: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    iss: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    aud: Option<&'a str>,
+}
+
+impl Tokens {
+    /// Makes tokens as the services of this installation check them.
+    ///
+    /// # Errors
+    /// When callers must prove who they are, and there is no key to sign with.
+    pub fn new(kit: &Settings, key_file: Option<&PathBuf>) -> anyhow::Result<Self> {
+        if kit.auth_mode != Some(AuthMode::Jwt) {
+            return Ok(Self(None));
+        }
+        let (key, algorithm) = match (key_file, &kit.auth_jwt_secret_file) {
+            (Some(path), _) => {
+                let pem = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+                private_key(&pem)
+                    .with_context(|| format!("{} holds no RSA, EC or Ed25519 key in PEM", path.display()))?
+            }
+            (None, Some(path)) => {
+                let secret = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+                (EncodingKey::from_secret(secret.trim_ascii_end()), Algorithm::HS256)
+            }
+            (None, None) => anyhow::bail!("AUTH_MODE is jwt: set SYNC_TOKEN_KEY_FILE to the key that jobs sign with"),
+        };
+        Ok(Self(Some(Arc::new(Signer {
+            key,
+            algorithm,
+            issuer: kit.auth_jwt_issuer.clone(),
+            audience: kit.auth_jwt_audience.clone(),
+        }))))
+    }
+
+    /// Shows a job's token with a request.
+    ///
+    /// # Errors
+    /// When it cannot be signed.
+    pub fn show(&self, request: RequestBuilder, whose: For<'_>) -> Result<RequestBuilder, Failure> {
+        let subject = whose.subject();
+        let request = request.header("X-Tenant-ID", whose.tenant.as_str().as_bytes());
+        let Some(signer) = &self.0 else {
+            let roles = whose.roles.join(",");
+            return Ok(request.header("X-Subject", subject).header("X-Roles", roles.as_bytes()));
+        };
+        let claims = Claims {
+            sub: &subject,
+            tenant: whose.tenant.as_str(),
+            roles: whose.roles,
+            jti: whose.job,
+            exp: clock::now().as_second() + LIFE,
+            iss: signer.issuer.as_deref(),
+            aud: signer.audience.as_deref(),
+        };
+        let token = encode(&Header::new(signer.algorithm), &claims, &signer.key)
+            .map_err(|_| Failure::new(Class::Config, "TOKEN_NOT_SIGNED", "the job's token cannot be signed"))?;
+        Ok(request.bearer_auth(token))
+    }
+}
+
+fn private_key(pem: &[u8]) -> Option<(EncodingKey, Algorithm)> {
+    EncodingKey::from_rsa_pem(pem)
+        .map(|key| (key, Algorithm::RS256))
+        .or_else(|_| EncodingKey::from_ec_pem(pem).map(|key| (key, Algorithm::ES256)))
+        .or_else(|_| EncodingKey::from_ed_pem(pem).map(|key| (key, Algorithm::EdDSA)))
+        .ok()
+}

@@ -1,0 +1,195 @@
+//! One batch: decide about each item, record the intents, ask the target, commit.
+
+use super::Point;
+use super::deliver::{End, Outcome, Work, deliver};
+use super::run::{Cursor, Run, Stop};
+use crate::connection::Connection;
+use crate::job::{Class, Failure, Mode};
+use crate::plan::{self, Counted, Known, Step};
+use crate::source::{Found, Listed, Page, Source};
+use crate::store::{self, Batch, Became, Settled};
+use crate::target::For;
+
+/// What was decided about an item.
+enum Decided {
+    /// Nothing has to be asked of the target.
+    Settled(Settled, Option<Counted>),
+    /// Something has.
+    Work(Work),
+}
+
+impl Run<'_> {
+    /// Takes one page.
+    pub(super) async fn take(
+        &mut self,
+        connection: &Connection,
+        source: &Source,
+        page: Page,
+        next: &Cursor,
+    ) -> Result<(), Stop> {
+        let fence = self.claimed.fence.clone();
+        let ids: Vec<&str> = page.items.iter().map(|item| item.external_id.as_str()).collect();
+        let mut known = store::fetch_known(&self.context.pool, &fence, &ids).await?;
+        self.claimed.progress.estimate = page.estimate.or(self.claimed.progress.estimate);
+        self.spend(page.bytes)?;
+        let (mut works, mut settled) = (Vec::new(), Vec::new());
+        for listed in page.items {
+            if self
+                .claimed
+                .options
+                .only
+                .as_ref()
+                .is_some_and(|only| *only != listed.external_id)
+            {
+                continue;
+            }
+            let known = known.remove(&listed.external_id).unwrap_or_default();
+            match self.decide(connection, source, listed, &known).await? {
+                Decided::Settled(item, counts) => self.settle(&mut settled, item, counts)?,
+                Decided::Work(work) => works.push(work),
+            }
+        }
+        self.carry_out(connection, works, settled, next).await
+    }
+
+    /// Decides about one item, and reads it when that is needed.
+    async fn decide(
+        &mut self,
+        connection: &Connection,
+        source: &Source,
+        listed: Listed,
+        known: &Known,
+    ) -> Result<Decided, Stop> {
+        let Listed {
+            external_id,
+            version,
+            found,
+        } = listed;
+        let fresh = known.seen_by != Some(self.claimed.fence.job);
+        let counts = |counted| fresh.then_some(counted);
+        let kept = |external_id, version| {
+            let became = Became::Kept {
+                source_version: version,
+            };
+            Decided::Settled(Settled { external_id, became }, counts(Counted::Unchanged))
+        };
+        let found = match found {
+            Found::Listed
+                if self.claimed.mode == Mode::Incremental && plan::is_same_version(known, version.as_deref()) =>
+            {
+                return Ok(kept(external_id, version));
+            }
+            Found::Listed => source.read(&external_id).await?,
+            Found::Text(_) | Found::Gone | Found::Unfit(_) => found,
+        };
+        let text = match found {
+            Found::Text(text) => text,
+            Found::Gone | Found::Listed => {
+                return Ok(Decided::Work(Work::gone(external_id, known)));
+            }
+            Found::Unfit(unfit) => {
+                let became = Became::Rejected {
+                    code: unfit.code.to_owned(),
+                    message: unfit.message,
+                    attempted: None,
+                };
+                return Ok(Decided::Settled(
+                    Settled { external_id, became },
+                    counts(Counted::Rejected),
+                ));
+            }
+        };
+        self.spend(u64::try_from(text.len()).unwrap_or(u64::MAX))?;
+        let content_hash = plan::hash(&text);
+        let id = plan::target_id(&connection.target, connection.id, &external_id, &content_hash);
+        let step = plan::plan_text(known, &content_hash, id);
+        let counted = match &step {
+            Step::Keep => return Ok(kept(external_id, version)),
+            Step::Put { replaces: true, .. } => Counted::Updated,
+            Step::Put { .. } | Step::Remove { .. } => Counted::Added,
+        };
+        Ok(Decided::Work(Work {
+            external_id,
+            step,
+            text,
+            content_hash,
+            source_version: version,
+            counts: counts(counted),
+            end: End::Delivered,
+        }))
+    }
+
+    fn spend(&mut self, bytes: u64) -> Result<(), Stop> {
+        self.claimed.progress.bytes = self.claimed.progress.bytes.saturating_add(bytes);
+        let most = self.claimed.options.limits.max_bytes;
+        if self.claimed.progress.bytes > most {
+            let message = format!("the run has read more than {most} bytes");
+            return Err(Failure::new(Class::Data, "TOO_MANY_BYTES", message).into());
+        }
+        Ok(())
+    }
+
+    fn settle(&mut self, settled: &mut Vec<Settled>, item: Settled, counts: Option<Counted>) -> Result<(), Stop> {
+        if let Some(counted) = counts {
+            self.claimed.progress.count(counted);
+        }
+        settled.push(item);
+        let most = self.claimed.options.limits.max_items;
+        if self.claimed.progress.processed - self.claimed.progress.deleted > most {
+            let message = format!("the source holds more than {most} items");
+            return Err(Failure::new(Class::Data, "TOO_MANY_ITEMS", message).into());
+        }
+        Ok(())
+    }
+
+    /// Records the intents, asks the target, commits what came of it, and stops when something did not.
+    pub(super) async fn carry_out(
+        &mut self,
+        connection: &Connection,
+        works: Vec<Work>,
+        mut settled: Vec<Settled>,
+        next: &Cursor,
+    ) -> Result<(), Stop> {
+        let fence = self.claimed.fence.clone();
+        let intents: Vec<(&str, &str)> = works.iter().filter_map(Work::intent).collect();
+        store::intend(&self.context.pool, &fence, &intents).await?;
+        self.context.probe.reach(Point::Intended).await;
+        let whose = For {
+            tenant: fence.scope.tenant(),
+            connection: fence.connection,
+            job: fence.job,
+            roles: &self.claimed.roles,
+        };
+        let outcomes = deliver(self.context, &connection.target, whose, &works, &self.stopping).await;
+        self.context.probe.reach(Point::BatchDelivered).await;
+        let mut stop = None;
+        for (work, outcome) in works.into_iter().zip(outcomes) {
+            match outcome {
+                Outcome::Failed(failure) => stop = Some(Stop::Failed(failure)),
+                Outcome::Open => drop(stop.get_or_insert(Stop::Cancelled)),
+                Outcome::Done => {
+                    let counts = work.counts;
+                    self.settle(&mut settled, work.done(), counts)?;
+                }
+                Outcome::Rejected { code, message } => {
+                    let counts = work.counts.map(|_| Counted::Rejected);
+                    self.settle(&mut settled, work.rejected(code, message), counts)?;
+                }
+            }
+        }
+        // Where an item is open, the batch is: the cursor stays before it.
+        let cursor = stop.is_none().then(|| serde_json::json!(next));
+        let batch = Batch {
+            settled: &settled,
+            progress: &self.claimed.progress,
+            cursor: cursor.as_ref(),
+        };
+        store::commit(&self.context.pool, &fence, batch).await?;
+        self.context.probe.reach(Point::Committed).await;
+        if let Some(stop) = stop {
+            return Err(stop);
+        }
+        self.claimed.failures = 0;
+        Ok(())
+    }
+}

@@ -1,0 +1,144 @@
+//! One claim: the walk beside its lease, and what becomes of the job.
+
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use aeterna_kit::clock;
+
+use super::run::{Run, Stop, Whole};
+use super::{Context, LEASE};
+use crate::job::failure::{Shown, next_try};
+use crate::job::{Class, Event, Failure, Status};
+use crate::store::{self, Claimed, Ending, Fence};
+
+/// Between two heartbeats. A cancellation shows itself in their answer, and must be obeyed within 2 s.
+const HEARTBEAT: Duration = Duration::from_millis(700);
+
+/// How a claim ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// The job has this status, and is no longer ours.
+    Left(Status),
+    /// Somebody else has the job, or will have it when the lease is over.
+    Fenced,
+}
+
+/// Drives a claimed job until it is over, given back, or lost.
+///
+/// # Cancel safety
+/// Dropping the future is a crash: the lease runs out, and the next claim goes on at the last committed batch.
+pub async fn drive(context: &Context, claimed: Claimed) -> Ended {
+    let (stop, stopping) = watch::channel(claimed.status == Status::Cancelling);
+    let fence = claimed.fence.clone();
+    tokio::select! {
+        biased;
+        ended = walk(context, claimed, stopping) => ended,
+        () = keep_lease(context, &fence, &stop) => Ended::Fenced,
+    }
+}
+
+/// Returns when the lease is lost, or must be taken for lost.
+async fn keep_lease(context: &Context, fence: &Fence, stop: &watch::Sender<bool>) {
+    let mut good_until = Instant::now() + LEASE;
+    loop {
+        tokio::time::sleep(HEARTBEAT).await;
+        // Before the question: an answer that was long on its way tells of an older lease.
+        let asked = Instant::now();
+        match store::heartbeat(&context.pool, fence, LEASE).await {
+            Ok(status) => {
+                good_until = asked + LEASE;
+                if status == Status::Cancelling {
+                    stop.send_replace(true);
+                }
+            }
+            Err(store::Error::Fenced) => return,
+            Err(error) => {
+                tracing::warn!(job = %fence.job, %error, "a lease is not renewed");
+                if Instant::now() >= good_until {
+                    return;
+                }
+            }
+        }
+    }
+}
+
+async fn walk(context: &Context, claimed: Claimed, stopping: watch::Receiver<bool>) -> Ended {
+    let fence = claimed.fence.clone();
+    let mut run = Run::new(context, claimed, stopping);
+    let failure = match run.walk().await {
+        Ok(whole) => return finish(context, &fence, ending(whole)).await,
+        Err(Stop::Cancelled) => return finish(context, &fence, plain(Event::Stopped)).await,
+        Err(Stop::Failed(failure)) => failure,
+        Err(Stop::Store(store::Error::Fenced)) => return Ended::Fenced,
+        Err(Stop::Store(error)) => {
+            tracing::warn!(job = %fence.job, %error, "a job met its database");
+            Failure::new(Class::Transient, "DATABASE_AWAY", "the database does not answer")
+        }
+    };
+    let failures = run.failures() + 1;
+    let Some(pause) = next_try(&failure, failures, rand::random()) else {
+        let error = Some(show(failure, None));
+        let ending = Ending {
+            error,
+            ..plain(Event::GivenUp)
+        };
+        return finish(context, &fence, ending).await;
+    };
+    left(
+        &fence,
+        store::release(&context.pool, &fence, show(failure, Some(pause)), pause).await,
+    )
+}
+
+async fn finish(context: &Context, fence: &Fence, ending: Ending) -> Ended {
+    left(fence, store::finish(&context.pool, fence, ending).await)
+}
+
+fn left(fence: &Fence, outcome: Result<Status, store::Error>) -> Ended {
+    match outcome {
+        Ok(status) => {
+            metrics::counter!("sync_claims_total", "left" => status.as_str()).increment(1);
+            Ended::Left(status)
+        }
+        Err(error) => {
+            tracing::warn!(job = %fence.job, %error, "a job is left to its lease");
+            Ended::Fenced
+        }
+    }
+}
+
+fn ending(whole: Whole) -> Ending {
+    let event = if whole.has_rejects {
+        Event::EndedWithRejects
+    } else {
+        Event::Succeeded
+    };
+    Ending {
+        event,
+        error: None,
+        digest: Some(whole.digest),
+        state: whole.state,
+    }
+}
+
+fn plain(event: Event) -> Ending {
+    Ending {
+        event,
+        error: None,
+        digest: None,
+        state: None,
+    }
+}
+
+fn show(failure: Failure, pause: Option<Duration>) -> Shown {
+    Shown {
+        class: failure.class,
+        code: failure.code.to_owned(),
+        message: failure.message,
+        retryable: pause.is_some(),
+        // For people; the claim goes by the database's clock.
+        retry_at: pause.and_then(|pause| clock::now().checked_add(pause).ok()),
+    }
+}

@@ -1,0 +1,75 @@
+//! Workers: claim jobs and walk each to its end, a bounded number at a time.
+//!
+//! [`drive`] is one claim: lease, cancellation, and what becomes of the job. `run` is the walk itself: read, clear what
+//! crashes left, remove what left the source. `batch` is one batch of it, `deliver` asks the target.
+
+mod batch;
+mod deliver;
+mod drive;
+mod probe;
+mod run;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::PgPool;
+use tokio::sync::{Notify, Semaphore};
+
+use crate::source::Places;
+use crate::store;
+use crate::target::Services;
+
+pub use drive::{Ended, drive};
+pub use probe::{POINTS, Point, Probe};
+
+/// How long a claim is good for without a sign of life: three heartbeats may fail, and a request still ends before.
+pub const LEASE: Duration = Duration::from_secs(30);
+
+/// Between two looks for a job.
+const IDLE: Duration = Duration::from_secs(1);
+
+/// What a worker needs.
+#[derive(Debug, Clone)]
+pub struct Context {
+    /// The truth.
+    pub pool: PgPool,
+    /// Where items go.
+    pub services: Services,
+    /// Where sources may read.
+    pub places: Arc<Places>,
+    /// Points that tests stop at.
+    pub probe: Probe,
+}
+
+/// Claims and drives jobs until the process ends.
+pub async fn run(context: Context, wake: Arc<Notify>, at_once: u32, per_tenant: i32) {
+    let slots = Arc::new(Semaphore::new(usize::try_from(at_once).unwrap_or(1)));
+    loop {
+        let Ok(slot) = Arc::clone(&slots).acquire_owned().await else {
+            return;
+        };
+        match store::claim(&context.pool, LEASE, per_tenant).await {
+            Ok(Some(claimed)) => {
+                let (context, wake) = (context.clone(), Arc::clone(&wake));
+                aeterna_kit::tasks::spawn("job", async move {
+                    let fence = claimed.fence.clone();
+                    let ended = drive(&context, claimed).await;
+                    tracing::info!(job = %fence.job, attempt = fence.attempt, ?ended, "a claim ended");
+                    drop(slot);
+                    // A place of the tenant is free: its next job need not wait.
+                    wake.notify_one();
+                });
+            }
+            Ok(None) => wait(&wake).await,
+            Err(error) => {
+                tracing::warn!(%error, "jobs cannot be claimed");
+                wait(&wake).await;
+            }
+        }
+    }
+}
+
+async fn wait(wake: &Notify) {
+    // Either is a reason to look again.
+    let _ = tokio::time::timeout(IDLE, wake.notified()).await;
+}
