@@ -3,11 +3,8 @@
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 
-use aeterna_kit::auth::TenantScope;
 use aeterna_kit::http::health::Scrape;
-use aeterna_kit::http::observe;
 use aeterna_kit::http::stack::Stack;
-use aeterna_kit::ids::TenantId;
 use aeterna_kit::service::Foundation;
 use anyhow::{Context as _, Result, ensure};
 use clap::Parser;
@@ -204,11 +201,6 @@ impl Sync {
 /// A start of a directory into memories of a team.
 pub fn directory(path: &str) -> Value {
     json!({"source": {"type": "directory", "config": {"path": path}}, "target": {"type": "memory", "layer": "team"}})
-}
-
-/// The scope of a tenant.
-pub fn scope(tenant: &str) -> Result<TenantScope> {
-    Ok(TenantScope::for_worker(TenantId::parse(tenant)?))
 }
 
 /// Checks the status and the counts of a job.
