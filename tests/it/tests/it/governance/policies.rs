@@ -10,10 +10,10 @@ const NO_DELETE: &str = r#"forbid (principal, action == Action::"memory.delete",
 
 #[tokio::test]
 async fn an_active_policy_decides_from_its_creation_on_and_is_named_as_the_reason() -> Result<()> {
+    static BODY: std::sync::LazyLock<Value> = std::sync::LazyLock::new(|| question(&["TechLead"], "memory.delete"));
     let service = Service::start().await?;
     let (architect, viewer) = (of_acme("ann", "Architect"), of_acme("gate", "Viewer"));
     let ask = || service.post(viewer, "/api/v1/policies/evaluate", &BODY);
-    static BODY: std::sync::LazyLock<Value> = std::sync::LazyLock::new(|| question(&["TechLead"], "memory.delete"));
     let before = ask().await?;
     before.expect(200)?;
     ensure!(before.body["decision"] == true, "{}", before.text);
