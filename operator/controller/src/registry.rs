@@ -146,3 +146,32 @@ impl Registry {
         self.deposed.notified().await;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use aeterna_tenancy::Error;
+    use futures::FutureExt as _;
+
+    #[tokio::test]
+    async fn only_the_end_of_the_term_in_use_ends_a_leadership() {
+        let registry = Registry::default();
+        let pool = registry.pool("ns", "postgres://localhost/x").expect("a URL");
+        let spec = serde_json::json!({"release": {"version": "1"}, "vectorStore": {"external": {"url": "http://q"}},
+            "auth": {"disabled": {}}});
+        let handle = Handle {
+            uid: None,
+            pool,
+            stores: Arc::new(Stores::new(None)),
+            key_digest: 0,
+            term: Term(3),
+            spec: serde_json::from_value(spec).expect("a spec"),
+        };
+        registry.put("ns", handle);
+        let hear = |mine| registry.hear("ns", &Error::TermOver { mine, current: 9 });
+        hear(2);
+        assert!(registry.deposed().now_or_never().is_none(), "a term of before");
+        hear(3);
+        assert!(registry.deposed().now_or_never().is_some());
+    }
+}
