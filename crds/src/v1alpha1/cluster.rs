@@ -204,7 +204,12 @@ impl Embedding {
     #[must_use]
     pub fn dimension(&self, model: &str) -> Option<i32> {
         let listed = self.models.iter().find(|listed| listed.name == model)?;
-        Some(listed.open_ai_compatible.as_ref().map_or(256, |remote| remote.dimension))
+        Some(
+            listed
+                .open_ai_compatible
+                .as_ref()
+                .map_or(256, |remote| remote.dimension),
+        )
     }
 }
 

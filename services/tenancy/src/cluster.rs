@@ -67,11 +67,12 @@ pub async fn claim_database(pool: &PgPool, claim: &Claim<'_>) -> Result<Cluster>
     .execute(&mut *tx)
     .await
     .map_err(Error::database("take the database over"))?;
-    let owner: Cluster =
-        sqlx::query_as("select uid, namespace, kubernetes, incarnation, system_identifier, timeline from routing.cluster")
-            .fetch_one(&mut *tx)
-            .await
-            .map_err(Error::database("read the owner of the database"))?;
+    let owner: Cluster = sqlx::query_as(
+        "select uid, namespace, kubernetes, incarnation, system_identifier, timeline from routing.cluster",
+    )
+    .fetch_one(&mut *tx)
+    .await
+    .map_err(Error::database("read the owner of the database"))?;
     tx.commit()
         .await
         .map_err(Error::database("commit the claim of the database"))?;

@@ -1,8 +1,8 @@
 //! The Deployments and what belongs to them, and the Secrets that their pods name.
 
 use aeterna_crds::v1alpha1::{AeternaCluster, Reason};
-use aeterna_plan::cluster::build::{Children, autoscaler_name, named_secrets};
 use aeterna_plan::cluster::KINDS;
+use aeterna_plan::cluster::build::{Children, autoscaler_name, named_secrets};
 use aeterna_plan::report::Because;
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;

@@ -157,7 +157,10 @@ mod tests {
     fn what_keeps_a_container_from_starting_has_a_reason() {
         let waiting = |why: &str| reason(json!({"state": {"waiting": {"reason": why}}}));
         assert_eq!(waiting("ErrImagePull"), Some(Reason::ImagePullFailed));
-        assert_eq!(waiting("CreateContainerConfigError"), Some(Reason::ContainerConfigInvalid));
+        assert_eq!(
+            waiting("CreateContainerConfigError"),
+            Some(Reason::ContainerConfigInvalid)
+        );
         assert_eq!(waiting("CrashLoopBackOff"), Some(Reason::CrashLooping));
         assert_eq!(waiting("ContainerCreating"), None);
     }

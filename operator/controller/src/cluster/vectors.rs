@@ -96,7 +96,10 @@ fn new_shared(cluster: &AeternaCluster, shard: &SharedShard, known: &[ShardUse])
     let found = known.iter().find(|used| used.shard.shard_id.as_str() == shard.name);
     let model = found.map_or(&embedding.default, |used| &used.shard.model);
     let dimension = embedding.dimension(model).ok_or_else(|| {
-        let message = format!("shard {} holds vectors of {model}, which embedding.models must list", shard.name);
+        let message = format!(
+            "shard {} holds vectors of {model}, which embedding.models must list",
+            shard.name
+        );
         Because::new(Reason::ModelUnknown, message)
     })?;
     Ok(NewShard {
@@ -133,7 +136,12 @@ pub(crate) async fn drop_retired(handle: &Handle) {
             return;
         }
     };
+    let mut away: Option<String> = None;
     for gone in undropped {
+        // A store that does not answer is asked once a pass.
+        if away.as_deref() == Some(gone.endpoint.as_str()) {
+            continue;
+        }
         let dropped = async {
             let client = handle.stores.at(&gone.endpoint)?;
             client.drop_collection(&gone.collection, gone.identity).await
@@ -146,6 +154,7 @@ pub(crate) async fn drop_retired(handle: &Handle) {
             }
             Err(error) => {
                 tracing::warn!(collection = gone.collection, %error, "a retired collection is not dropped yet");
+                away = Some(gone.endpoint);
                 continue;
             }
         }

@@ -1,12 +1,11 @@
 //! The end of a TenantShard: what its policy asks for is done before it is let go, but nobody waits for it forever.
 
-use std::time::Duration;
-
 use aeterna_crds::FINALIZER;
 use aeterna_crds::v1alpha1::{DeletionPolicy, TenantShard};
 use aeterna_kit::clock;
 use aeterna_kit::ids::TenantId;
 use aeterna_tenancy::{moves, routes};
+use jiff::SignedDuration;
 use k8s_openapi::api::core::v1::Namespace;
 use kube::api::{Api, Patch, PatchParams};
 use kube::runtime::controller::Action;
@@ -19,7 +18,7 @@ use super::{Context, Error, SOON, Standing, report};
 use crate::registry::Handle;
 
 /// How long a deletion waits for the stores.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: SignedDuration = SignedDuration::from_secs(60);
 
 /// Puts the finalizer on when deleting has something to clean, and takes it off when it has not.
 pub(super) async fn keep_finalizer(context: &Context, object: &TenantShard) -> Result<(), Error> {
@@ -65,7 +64,8 @@ pub(super) async fn clean_up(context: &Context, object: &TenantShard, standing: 
             Standing::Absent => Some("there is no AeternaCluster".to_owned()),
         };
         if let Some(why) = undone {
-            let ends = matches!(standing, Standing::Absent) || is_overdue(object) || is_namespace_going(context, object).await;
+            let ends =
+                matches!(standing, Standing::Absent) || is_overdue(object) || is_namespace_going(context, object).await;
             if !ends {
                 tracing::info!(tenant = object.spec.tenant_id, why, "a deletion waits");
                 return Ok(Action::requeue(SOON));
@@ -100,8 +100,7 @@ async fn release(object: &TenantShard, handle: &Handle) -> Result<(), aeterna_te
 
 fn is_overdue(object: &TenantShard) -> bool {
     let asked = object.metadata.deletion_timestamp.as_ref();
-    let waited = asked.map(|asked| clock::now().duration_since(asked.0).unsigned_abs());
-    waited.is_some_and(|waited| waited >= PATIENCE)
+    asked.is_some_and(|asked| clock::now().duration_since(asked.0) >= PATIENCE)
 }
 
 /// Tells whether the namespace is being deleted. Who may not know it waits.

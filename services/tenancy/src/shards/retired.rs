@@ -26,7 +26,10 @@ pub(super) async fn enter(tx: &mut PgConnection, shard: &Shard) -> Result<()> {
         .bind(shard.identity)
         .execute(tx)
         .await
-        .map_err(Error::database(format!("note the collection of shard {} for its drop", shard.shard_id)))?;
+        .map_err(Error::database(format!(
+            "note the collection of shard {} for its drop",
+            shard.shard_id
+        )))?;
     Ok(())
 }
 

@@ -39,7 +39,11 @@ pub fn named_secrets(spec: &AeternaClusterSpec) -> Vec<&SecretKeyRef> {
     let cache = spec.cache.iter().map(|cache| &cache.url_secret_ref);
     let jwt = spec.auth.jwt.iter();
     let auth = jwt.filter_map(|jwt| jwt.hmac_secret_ref.as_ref().or(jwt.public_key_secret_ref.as_ref()));
-    let remotes = spec.embedding.models.iter().filter_map(|model| model.open_ai_compatible.as_ref());
+    let remotes = spec
+        .embedding
+        .models
+        .iter()
+        .filter_map(|model| model.open_ai_compatible.as_ref());
     let keys = remotes.filter_map(|remote| remote.api_key_secret_ref.as_ref());
     cache.chain(auth).chain(keys).collect()
 }

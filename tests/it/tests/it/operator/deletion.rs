@@ -92,7 +92,7 @@ async fn a_deletion_waits_for_a_cluster_that_is_not_ready() -> Result<()> {
         .await?;
     // Another URL of the same database: all that was known of it is forgotten, as it is by an operator that starts.
     place
-        .make_secret(&format!("{}?options=-c%20jit%3Doff", place.database_url))
+        .make_secret(&format!("{}?application_name=another", place.database_url))
         .await?;
     place
         .wait::<AeternaCluster>("aeterna", "VectorStoreReady", "VectorStoreUrlChanged")

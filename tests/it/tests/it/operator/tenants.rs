@@ -183,12 +183,13 @@ async fn a_database_that_goes_away_is_told_by_its_tenants_and_so_is_its_return()
     place.wait::<TenantShard>("acme", "Ready", "AsWanted").await?;
     server.stop()?;
     place
-        .wait_fault::<TenantShard>("acme", "Ready", "DatabaseUnreachable", false)
+        .wait::<TenantShard>("acme", "Ready", "DatabaseUnreachable")
         .await?;
     let serving = place
         .wait::<TenantShard>("acme", "Serving", "DatabaseUnreachable")
         .await?;
     ensure!(serving.status == "False", "{serving:?}");
+    place.expect_quiet::<TenantShard>("acme").await?;
     server.start_again().await?;
     place.wait::<TenantShard>("acme", "Ready", "AsWanted").await?;
     place
