@@ -35,12 +35,20 @@ pub(super) async fn reach(
         Ok(url) => url,
         Err(because) => return Ok(Err(because)),
     };
+    let invalid = |error: String| {
+        let message = format!("Secret {}, key {}: {error}", from.name, from.key);
+        Because::new(Reason::SecretInvalid, message)
+    };
+    // The client takes any scheme for its own.
+    if !["postgres://", "postgresql://"]
+        .iter()
+        .any(|scheme| url.starts_with(scheme))
+    {
+        return Ok(Err(invalid("the URL must begin with postgres://".to_owned())));
+    }
     let pool = match context.registry.pool(namespace, &url) {
         Ok(pool) => pool,
-        Err(error) => {
-            let message = format!("Secret {}, key {}: {error}", from.name, from.key);
-            return Ok(Err(Because::new(Reason::SecretInvalid, message)));
-        }
+        Err(error) => return Ok(Err(invalid(error.to_string()))),
     };
     let version: Result<i32, _> = db::single("server_version", &pool, async |connection| {
         sqlx::query_scalar("select current_setting('server_version_num')::int")
