@@ -34,13 +34,15 @@ impl Error {
     /// or other rights of the operator's, help.
     #[must_use]
     pub fn refusal(&self) -> Option<String> {
-        match self.source.as_ref() {
-            kube::Error::Api(status) if matches!(status.code, 400 | 403 | 413 | 422) => Some(format!(
+        let kube::Error::Api(status) = self.source.as_ref() else {
+            return None;
+        };
+        matches!(status.code, 400 | 403 | 413 | 422).then(|| {
+            format!(
                 "the API server refuses to {} {} {}: {}",
                 self.operation, self.kind, self.name, status.message
-            )),
-            _ => None,
-        }
+            )
+        })
     }
 }
 

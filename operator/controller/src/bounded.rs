@@ -18,6 +18,9 @@ const TELLING: Duration = Duration::from_secs(5);
 pub struct Late;
 
 /// Bounds a pass in time and counts it; `tell` says in the object's status that it was late.
+///
+/// # Errors
+/// The pass's own, or [`Late`].
 pub async fn bounded<E, T>(
     controller: &'static str,
     pass: impl Future<Output = Result<Action, E>>,

@@ -98,11 +98,13 @@ impl Registry {
 
     /// Keeps what a pass has found. Its tenants are looked at when that is another story than before.
     pub fn keep_look(&self, namespace: &str, look: Look) {
-        let before = lock(&self.looks).insert(namespace.to_owned(), look.clone());
         let reasons = |look: &Look| {
             [&look.database, &look.vector_store].map(|stage| stage.as_ref().err().map(|because| because.reason))
         };
-        if before.is_none_or(|before| before.uid != look.uid || reasons(&before) != reasons(&look)) {
+        let before = self.last_look(namespace);
+        let turned = before.is_none_or(|before| before.uid != look.uid || reasons(&before) != reasons(&look));
+        lock(&self.looks).insert(namespace.to_owned(), look);
+        if turned {
             self.turned.notify_one();
         }
     }

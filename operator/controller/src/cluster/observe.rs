@@ -145,7 +145,7 @@ mod tests {
     use super::*;
     use serde_json::{Value, json};
 
-    fn reason(container: Value) -> Option<Reason> {
+    fn reason(container: &Value) -> Option<Reason> {
         let mut status = json!({"name": "c", "image": "i", "imageID": "", "ready": false, "restartCount": 0});
         let fields = container.as_object().cloned().unwrap_or_default();
         status.as_object_mut().expect("an object").extend(fields);
@@ -155,7 +155,7 @@ mod tests {
 
     #[test]
     fn what_keeps_a_container_from_starting_has_a_reason() {
-        let waiting = |why: &str| reason(json!({"state": {"waiting": {"reason": why}}}));
+        let waiting = |why: &str| reason(&json!({"state": {"waiting": {"reason": why}}}));
         assert_eq!(waiting("ErrImagePull"), Some(Reason::ImagePullFailed));
         assert_eq!(
             waiting("CreateContainerConfigError"),
@@ -168,7 +168,7 @@ mod tests {
     #[test]
     fn a_container_that_crashed_crash_loops_until_it_is_ready() {
         let between = |exit: i32, ready: bool| {
-            reason(json!({"ready": ready, "restartCount": 3, "state": {"running": {}},
+            reason(&json!({"ready": ready, "restartCount": 3, "state": {"running": {}},
                 "lastState": {"terminated": {"exitCode": exit}}}))
         };
         assert_eq!(between(1, false), Some(Reason::CrashLooping));

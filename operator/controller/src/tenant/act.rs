@@ -76,11 +76,15 @@ pub(super) async fn ensure_registered(
 /// Sorts what the user can do about from what only time can.
 fn refusal(error: TenancyError) -> Result<Because, Error> {
     let because = row_trouble(&error);
-    let hint = match because.reason {
-        Reason::DatabaseUnreachable => return Err(error.into()),
-        Reason::TenantIdConflict => "; the first TenantShard keeps it, delete one of the two",
-        Reason::ShardFull => "; raise its capacity, or choose another shard",
-        _ => "",
+    if because.reason == Reason::DatabaseUnreachable {
+        return Err(error.into());
+    }
+    let hint = if because.reason == Reason::TenantIdConflict {
+        "; the first TenantShard keeps it, delete one of the two"
+    } else if because.reason == Reason::ShardFull {
+        "; raise its capacity, or choose another shard"
+    } else {
+        ""
     };
     Ok(Because::new(because.reason, format!("{error}{hint}")))
 }

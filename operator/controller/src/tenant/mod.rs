@@ -64,7 +64,7 @@ pub struct Context {
 /// How a namespace's cluster is.
 enum Standing {
     /// Ready for tenants.
-    Ready(Handle),
+    Ready(Box<Handle>),
     /// It is there, and this process has not looked at it yet.
     NotSeenYet,
     /// It is there, and is not ready for tenants.
@@ -84,7 +84,7 @@ impl Context {
         self.registry.forget_other(namespace, uid.as_deref());
         match (there, self.registry.get(namespace)) {
             (None, _) => Standing::Absent,
-            (Some(_), Some(handle)) => Standing::Ready(handle),
+            (Some(_), Some(handle)) => Standing::Ready(Box::new(handle)),
             (Some(_), None) if self.registry.last_look(namespace).is_none() => Standing::NotSeenYet,
             (Some(_), None) => Standing::NotReady,
         }

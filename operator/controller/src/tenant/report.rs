@@ -38,10 +38,11 @@ pub(super) fn last_known(object: &TenantShard) -> Report {
 
 /// Writes that a pass ended before it had seen everything.
 pub(super) async fn report_trouble(context: &Context, object: &TenantShard, because: Because) -> Result<(), Error> {
-    let serving = match because.reason {
-        // Nothing is written or searched without it.
-        Reason::DatabaseUnreachable => Serving::No(because.clone()),
-        _ => Serving::Unknown,
+    // Nothing is written or searched without the database.
+    let serving = if because.reason == Reason::DatabaseUnreachable {
+        Serving::No(because.clone())
+    } else {
+        Serving::Unknown
     };
     let waiting = Report {
         serving,
