@@ -52,7 +52,7 @@ pub async fn measure(ground: &Ground) -> Result<Vec<Line>> {
         let (left, _) = ground.place(&scope).await?;
         let moved = time_move(ground, &scope, &target).await?;
         if round > 0 {
-            ground.store()?.drop_collection(&left).await?;
+            ground.store()?.drop_collection(&left.collection, left.identity).await?;
             ours.push(rate(moved));
             bare.push(rate(raw));
             guarded.push(rate(alone));
@@ -134,7 +134,7 @@ async fn finish(store: Store, target: &Shard, started: Instant) -> Result<Durati
     let state = store.fetch_state(&target.collection).await?;
     // The reserved point is one of them.
     ensure!(state.points > MEMORIES, "only {} points arrived", state.points);
-    store.drop_collection(target).await?;
+    store.drop_collection(&target.collection, target.identity).await?;
     Ok(took)
 }
 
