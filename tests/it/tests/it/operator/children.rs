@@ -162,7 +162,7 @@ async fn a_cluster_has_the_children_that_the_seed_names_and_no_others() -> Resul
     place.expect_quiet::<AeternaCluster>("aeterna").await
 }
 
-fn memory(spec: Value) -> Value {
+fn memory(spec: &Value) -> Value {
     json!({"spec": {"services": {"memory": spec}}})
 }
 
@@ -177,14 +177,14 @@ async fn replicas_stay_when_an_autoscaler_takes_over() -> Result<()> {
     };
     for wanted in [4, 6] {
         place
-            .change::<AeternaCluster>("aeterna", memory(json!({"autoscaling": null, "replicas": wanted})))
+            .change::<AeternaCluster>("aeterna", memory(&json!({"autoscaling": null, "replicas": wanted})))
             .await?;
         let there = async || Ok(replicas().await? == Some(wanted));
         place.wait_until("the replicas of the spec", there).await?;
         let gone = async || Ok(autoscalers.get_opt("memory-service-hpa").await?.is_none());
         place.wait_until("the autoscaler is gone", gone).await?;
         let scaled = json!({"replicas": null, "autoscaling": {"min": 2, "max": 9}});
-        place.change::<AeternaCluster>("aeterna", memory(scaled)).await?;
+        place.change::<AeternaCluster>("aeterna", memory(&scaled)).await?;
         // Autoscalers are applied after the Deployments.
         let there = async || Ok(autoscalers.get_opt("memory-service-hpa").await?.is_some());
         place.wait_until("the autoscaler", there).await?;
@@ -208,7 +208,7 @@ async fn a_child_that_is_refused_is_told_and_holds_no_other_up() -> Result<()> {
     let deployments: Api<Deployment> = Api::namespaced(place.client.clone(), &place.namespace);
     ensure!(deployments.get_opt("sync-service").await?.is_some(), "the others wait");
     place
-        .change::<AeternaCluster>("aeterna", memory(json!({"resources": null})))
+        .change::<AeternaCluster>("aeterna", memory(&json!({"resources": null})))
         .await?;
     place
         .wait::<AeternaCluster>("aeterna", "ServicesAvailable", "RollingOut")
