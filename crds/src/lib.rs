@@ -15,7 +15,7 @@ pub const GROUP: &str = "aeterna.dev";
 pub const VERIFY_ANNOTATION: &str = "aeterna.dev/verify";
 
 /// The annotation of an AeternaCluster that takes a database over; its value is the uid of the AeternaCluster that owned it
-/// and is gone for good.
+/// and is gone for good. Needed only where the operator cannot see that: that one lived in another Kubernetes.
 pub const HEIR_ANNOTATION: &str = "aeterna.dev/heir-of";
 
 /// The finalizer of a TenantShard whose deletion has something to clean.

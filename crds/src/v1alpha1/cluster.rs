@@ -32,7 +32,10 @@ use super::Services;
 pub struct AeternaClusterSpec {
     /// What runs.
     pub release: Release,
-    /// Where the truth is: PostgreSQL 15 or newer.
+    /// Where the truth is: PostgreSQL 15 or newer. A database belongs to the first AeternaCluster that uses it, until that
+    /// one is deleted: then the next one that names the database inherits it. An owner in another Kubernetes cannot be seen
+    /// from here; if it is gone for good, set the annotation `aeterna.dev/heir-of` of this AeternaCluster to its uid, which
+    /// the condition DatabaseReady tells.
     #[serde(default)]
     pub database: Database,
     /// Where the cache is. Without it everything is the same, and slower.
@@ -158,7 +161,8 @@ pub struct VectorStore {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ExternalVectorStore {
-    /// Its gRPC endpoint, `http://host:6334`.
+    /// Its gRPC endpoint, `http://host:6334`. Can be changed until the first shared shard is ready. Afterwards the
+    /// collections are there: keep the URL and change where its name leads, or make another AeternaCluster.
     #[schemars(regex(pattern = "^https?://"))]
     pub url: String,
     /// The Secret's key with the API key, if it demands one.
@@ -171,10 +175,12 @@ pub struct ExternalVectorStore {
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("self.models.exists(m, m.name == self.default)").message("embedding.default must be the name of one of embedding.models"))]
 pub struct Embedding {
-    /// The model of new tenants; one of `models`. A tenant keeps the model that it began with. Default `wordllama-256`.
+    /// The model of shards that are made from now on, and so of tenants that begin there; one of `models`. Shards and
+    /// tenants keep the model that they began with: for tenants of a new default, add a shared shard. Default
+    /// `wordllama-256`.
     #[serde(default = "local_name")]
     pub default: String,
-    /// The models. Default: the local one.
+    /// The models. One that shards or tenants use must stay in the list. Default: the local one.
     #[serde(default = "local_models")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".to_owned()]))]
     #[schemars(length(min = 1, max = 16))]
@@ -191,6 +197,20 @@ fn local_models() -> Vec<EmbeddingModel> {
         local: Some(LocalModel {}),
         open_ai_compatible: None,
     }]
+}
+
+impl Embedding {
+    /// Returns the dimension of a model of the list; the local one has 256.
+    #[must_use]
+    pub fn dimension(&self, model: &str) -> Option<i32> {
+        let listed = self.models.iter().find(|listed| listed.name == model)?;
+        Some(
+            listed
+                .open_ai_compatible
+                .as_ref()
+                .map_or(256, |remote| remote.dimension),
+        )
+    }
 }
 
 impl Default for Embedding {
@@ -311,7 +331,7 @@ impl Default for Relocator {
 #[serde(rename_all = "camelCase")]
 pub struct Sharding {
     /// The shared shards. Default: `shared-shard-1`. One that is taken out of the list takes no new tenants and keeps its
-    /// old ones.
+    /// old ones; listed again, it takes tenants again.
     #[serde(default = "shared_shards")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".to_owned()]))]
     #[schemars(length(min = 1, max = 100))]

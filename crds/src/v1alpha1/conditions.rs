@@ -34,6 +34,10 @@ pub enum Reason {
     SecretMissing,
     /// The Secret has not the key that the spec names.
     SecretKeyMissing,
+    /// The operator may not read the Secret that the spec names.
+    SecretForbidden,
+    /// The Secret has the key, and what it holds cannot be used.
+    SecretInvalid,
     /// The database does not answer.
     DatabaseUnreachable,
     /// The database is older than PostgreSQL 15.
@@ -48,18 +52,28 @@ pub enum Reason {
     VectorStoreUnreachable,
     /// The vector store is too old for guarded upserts.
     VectorStoreTooOld,
-    /// A collection has vectors of another dimension than the model.
+    /// The URL of the vector store was changed, and the collections are at the old one.
+    VectorStoreUrlChanged,
+    /// A shard or its collection has vectors of another model, or of another dimension.
     VectorStoreDimensionMismatch,
+    /// A shard or a tenant uses an embedding model that the spec does not list.
+    ModelUnknown,
     /// A collection belongs to something else.
     CollectionNotOurs,
+    /// The API server refuses an object that the spec asks for.
+    ChildRefused,
     /// Pods are on their way.
     RollingOut,
     /// An image cannot be pulled.
     ImagePullFailed,
+    /// A container cannot be made from its configuration, such as a Secret that is missing.
+    ContainerConfigInvalid,
     /// A container ends again and again.
     CrashLooping,
     /// The namespace has no AeternaCluster that is ready.
     ClusterNotReady,
+    /// The tenantId is not one: too long, or with control characters.
+    TenantIdInvalid,
     /// Another TenantShard has the same tenantId.
     TenantIdConflict,
     /// The shard that the spec names does not exist.
@@ -70,6 +84,8 @@ pub enum Reason {
     Moving,
     /// A step of the move failed and is tried again.
     MoveFailing,
+    /// A pass over the object took too long, and is tried again.
+    PassTooLong,
 }
 
 impl ConditionType {
@@ -97,6 +113,8 @@ impl Reason {
             Self::AsWanted => "AsWanted",
             Self::SecretMissing => "SecretMissing",
             Self::SecretKeyMissing => "SecretKeyMissing",
+            Self::SecretForbidden => "SecretForbidden",
+            Self::SecretInvalid => "SecretInvalid",
             Self::DatabaseUnreachable => "DatabaseUnreachable",
             Self::DatabaseTooOld => "DatabaseTooOld",
             Self::DatabaseOwnedByAnother => "DatabaseOwnedByAnother",
@@ -104,17 +122,23 @@ impl Reason {
             Self::MigrationFailed => "MigrationFailed",
             Self::VectorStoreUnreachable => "VectorStoreUnreachable",
             Self::VectorStoreTooOld => "VectorStoreTooOld",
+            Self::VectorStoreUrlChanged => "VectorStoreUrlChanged",
             Self::VectorStoreDimensionMismatch => "VectorStoreDimensionMismatch",
+            Self::ModelUnknown => "ModelUnknown",
             Self::CollectionNotOurs => "CollectionNotOurs",
+            Self::ChildRefused => "ChildRefused",
             Self::RollingOut => "RollingOut",
             Self::ImagePullFailed => "ImagePullFailed",
+            Self::ContainerConfigInvalid => "ContainerConfigInvalid",
             Self::CrashLooping => "CrashLooping",
             Self::ClusterNotReady => "ClusterNotReady",
+            Self::TenantIdInvalid => "TenantIdInvalid",
             Self::TenantIdConflict => "TenantIdConflict",
             Self::ShardUnknown => "ShardUnknown",
             Self::ShardFull => "ShardFull",
             Self::Moving => "Moving",
             Self::MoveFailing => "MoveFailing",
+            Self::PassTooLong => "PassTooLong",
         }
     }
 
@@ -134,6 +158,13 @@ impl Reason {
             | Self::CrashLooping
             | Self::TenantIdConflict
             | Self::ShardUnknown
+            | Self::SecretForbidden
+            | Self::SecretInvalid
+            | Self::VectorStoreUrlChanged
+            | Self::ModelUnknown
+            | Self::ChildRefused
+            | Self::ContainerConfigInvalid
+            | Self::TenantIdInvalid
             | Self::ShardFull => true,
             Self::AsWanted
             | Self::DatabaseUnreachable
@@ -142,6 +173,7 @@ impl Reason {
             | Self::RollingOut
             | Self::ClusterNotReady
             | Self::Moving
+            | Self::PassTooLong
             | Self::MoveFailing => false,
         }
     }

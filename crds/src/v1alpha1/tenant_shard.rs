@@ -30,8 +30,11 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "camelCase")]
 pub struct TenantShardSpec {
     /// The tenant: any string of 1 to 128 bytes without control characters. Cannot be changed.
-    #[schemars(length(min = 1, max = 128))]
-    #[x_kube(validation = Rule::new("self == oldSelf").message("tenantId cannot be changed; make another TenantShard"))]
+    #[schemars(length(min = 1, max = 128), regex(pattern = r"^[^\x00-\x1f\x7f-\x9f]+$"))]
+    #[x_kube(
+        validation = Rule::new("self == oldSelf").message("tenantId cannot be changed; make another TenantShard"),
+        validation = Rule::new("bytes(self).size() <= 128").message("tenantId has more than 128 bytes in UTF-8; characters beyond ASCII take two to four")
+    )]
     pub tenant_id: String,
     /// Where its vectors live.
     #[serde(default)]

@@ -3,6 +3,9 @@
 //! One field manager a controller, forced: the operator owns what it sets, and leaves alone what it does not set, such as
 //! the replicas that an autoscaler rules. An apply that changes nothing is still a request; so the operator remembers what
 //! it applied and what the object looked like then, and asks again only when one of the two has changed.
+//!
+//! A field that a manager sets no more is removed, and removed replicas are one replica. So replicas that are to be an
+//! autoscaler's from now on are held, at their number of the moment, by a second manager, until the autoscaler sets them.
 
 use std::collections::HashMap;
 use std::fmt::Debug;
@@ -13,7 +16,7 @@ use kube::api::{Api, DeleteParams, Patch, PatchParams};
 use kube::{Client, Resource, ResourceExt as _};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// A child that could not be read, applied or deleted.
 #[derive(Debug, thiserror::Error)]
@@ -24,6 +27,23 @@ pub struct Error {
     name: String,
     #[source]
     source: Box<kube::Error>,
+}
+
+impl Error {
+    /// Returns what the API server has against the child, if it understood the request and refuses it: only another spec,
+    /// or other rights of the operator's, help.
+    #[must_use]
+    pub fn refusal(&self) -> Option<String> {
+        let kube::Error::Api(status) = self.source.as_ref() else {
+            return None;
+        };
+        matches!(status.code, 400 | 403 | 413 | 422).then(|| {
+            format!(
+                "the API server refuses to {} {} {}: {}",
+                self.operation, self.kind, self.name, status.message
+            )
+        })
+    }
 }
 
 /// Applies children.
@@ -84,10 +104,16 @@ impl Applier {
             object.insert("kind".to_owned(), K::kind(&()).into());
         }
         let asked = digest(&body);
-        if let Some(live) = api.get_opt(&name).await.map_err(failed("read"))?
-            && self.remembered(&key) == Some((asked, digest_live(&live, &body)))
-        {
-            return Ok(live);
+        if let Some(live) = api.get_opt(&name).await.map_err(failed("read"))? {
+            if self.remembered(&key) == Some((asked, digest_live(&live, &body))) {
+                return Ok(live);
+            }
+            if let Some(held) = self.build_hold(&live, &body) {
+                let params = PatchParams::apply(&format!("{}-handover", self.manager)).force();
+                api.patch(&name, &params, &Patch::Apply(&held))
+                    .await
+                    .map_err(failed("hold the replicas of"))?;
+            }
         }
         let params = PatchParams::apply(self.manager).force();
         let live = api
@@ -100,6 +126,27 @@ impl Applier {
             .unwrap_or_else(PoisonError::into_inner)
             .insert(key, (asked, seen));
         Ok(live)
+    }
+
+    /// Builds what keeps the live replicas, if they are ours and we are about to leave them to somebody else.
+    fn build_hold<K: Resource<DynamicType = ()> + Serialize>(&self, live: &K, wanted: &Value) -> Option<Value> {
+        if wanted.pointer("/spec/replicas").is_some() {
+            return None;
+        }
+        let fields = live.meta().managed_fields.as_ref()?;
+        let ours = fields.iter().any(|entry| {
+            entry.manager.as_deref() == Some(self.manager)
+                && entry.operation.as_deref() == Some("Apply")
+                && entry
+                    .fields_v1
+                    .as_ref()
+                    .is_some_and(|fields| fields.0.pointer("/f:spec/f:replicas").is_some())
+        });
+        let replicas = serde_json::to_value(live).ok()?.pointer("/spec/replicas")?.clone();
+        ours.then(|| {
+            json!({"apiVersion": K::api_version(&()), "kind": K::kind(&()),
+                "metadata": {"name": live.name_any()}, "spec": {"replicas": replicas}})
+        })
     }
 
     fn remembered(&self, key: &str) -> Option<(u64, u64)> {

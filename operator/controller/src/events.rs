@@ -1,4 +1,4 @@
-//! Events: one when an object's Ready condition changes its reason, none otherwise.
+//! Events: one when an object's Ready condition changes its reason, one when a deletion leaves something behind.
 
 use aeterna_crds::v1alpha1::{ConditionType, find_condition};
 use k8s_openapi::api::core::v1::ObjectReference;
@@ -38,16 +38,21 @@ impl Events {
             return;
         }
         let stalled = find_condition(new, ConditionType::Stalled).is_some_and(|stalled| stalled.status == "True");
-        let note: String = now.message.chars().take(LONGEST_NOTE).collect();
+        let type_ = if stalled { EventType::Warning } else { EventType::Normal };
+        self.publish(object, type_, &now.reason, &now.message).await;
+    }
+
+    /// Publishes an event. A failure is only logged.
+    pub async fn publish(&self, object: &ObjectReference, type_: EventType, reason: &str, message: &str) {
         let event = Event {
-            type_: if stalled { EventType::Warning } else { EventType::Normal },
-            reason: now.reason.clone(),
-            note: Some(note),
+            type_,
+            reason: reason.to_owned(),
+            note: Some(message.chars().take(LONGEST_NOTE).collect()),
             action: "Reconcile".to_owned(),
             secondary: None,
         };
         if let Err(error) = self.recorder.publish(&event, object).await {
-            tracing::warn!(%error, reason = now.reason, "an event could not be published");
+            tracing::warn!(%error, reason, "an event could not be published");
         }
     }
 }

@@ -4,6 +4,7 @@
 //! one through. A leader that could not renew in time ends its process; what it still had under way is refused by the
 //! term in PostgreSQL, which the next leader raises.
 
+use std::future::Future;
 use std::time::Duration;
 
 use aeterna_kit::clock;
@@ -50,6 +51,12 @@ pub enum Error {
         #[source]
         source: Box<kube::Error>,
     },
+    /// The API server took too long.
+    #[error("the API server did not {operation} the Lease {NAME} in time")]
+    Late {
+        /// What was tried.
+        operation: &'static str,
+    },
     /// Somebody else has it, or it could not be renewed in time.
     #[error("the Lease {NAME} is lost")]
     Lost,
@@ -70,7 +77,7 @@ impl Leadership {
         metrics::gauge!("leader_election_master_status").set(0.0);
         let mut seen: Option<(Option<String>, Instant)> = None;
         loop {
-            match self.try_acquire(&mut seen).await {
+            match bounded("take", Instant::now() + REQUEST, self.try_acquire(&mut seen)).await {
                 Ok(true) => {
                     tracing::info!(identity = self.identity, "leading");
                     metrics::gauge!("leader_election_master_status").set(1.0);
@@ -145,19 +152,21 @@ impl Leadership {
         }
     }
 
-    /// Renews the Lease until it is lost; returns why.
+    /// Renews the Lease until it is lost; returns why. It is given up at the latest [`GIVE_UP`] after the last renewal was
+    /// asked for, whatever is under way then.
     pub async fn keep(&self) -> Error {
         let mut renewed = Instant::now();
         loop {
-            tokio::time::sleep(RENEW).await;
-            match tokio::time::timeout(REQUEST, self.renew()).await {
-                Ok(Ok(true)) => renewed = Instant::now(),
-                Ok(Ok(false)) => return Error::Lost,
-                Ok(Err(error)) => tracing::warn!(%error, "the Lease was not renewed"),
-                Err(_) => tracing::warn!("the API server did not renew the Lease in time"),
-            }
-            if renewed.elapsed() > GIVE_UP {
+            let end = renewed + GIVE_UP;
+            tokio::time::sleep_until((Instant::now() + RENEW).min(end)).await;
+            let asked = Instant::now();
+            if asked >= end {
                 return Error::Lost;
+            }
+            match bounded("renew", (asked + REQUEST).min(end), self.renew()).await {
+                Ok(true) => renewed = asked,
+                Ok(false) => return Error::Lost,
+                Err(error) => tracing::warn!(%error, "the Lease was not renewed"),
             }
         }
     }
@@ -176,16 +185,30 @@ impl Leadership {
         self.replace(&lease).await
     }
 
-    /// Gives the Lease back, so that the next one need not wait.
+    /// Gives the Lease back, so that the next one need not wait. If that fails, the Lease runs out by itself.
     pub async fn release(&self) {
-        let Ok(mut lease) = self.api.get(NAME).await else {
-            return;
-        };
-        let spec = lease.spec.get_or_insert_default();
-        if spec.holder_identity.as_deref() == Some(self.identity.as_str()) {
+        let given = async {
+            let Ok(mut lease) = self.api.get(NAME).await else {
+                return Ok(false);
+            };
+            let spec = lease.spec.get_or_insert_default();
+            if spec.holder_identity.as_deref() != Some(self.identity.as_str()) {
+                return Ok(false);
+            }
             spec.holder_identity = Some(String::new());
-            // If it fails, the Lease runs out by itself.
-            let _ = self.replace(&lease).await;
-        }
+            self.replace(&lease).await
+        };
+        let _ = bounded("give back", Instant::now() + REQUEST, given).await;
     }
+}
+
+/// Bounds a request in time.
+async fn bounded<T>(
+    operation: &'static str,
+    end: Instant,
+    request: impl Future<Output = Result<T, Error>>,
+) -> Result<T, Error> {
+    tokio::time::timeout_at(end, request)
+        .await
+        .unwrap_or(Err(Error::Late { operation }))
 }

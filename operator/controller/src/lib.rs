@@ -9,6 +9,7 @@
 
 pub mod apply;
 pub mod backoff;
+pub mod bounded;
 pub mod cluster;
 pub mod events;
 pub mod lease;
@@ -16,3 +17,6 @@ pub mod registry;
 pub mod run;
 pub mod settings;
 pub mod tenant;
+
+/// The name that every AeternaCluster has.
+const CLUSTER: &str = "aeterna";

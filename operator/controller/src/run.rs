@@ -1,8 +1,6 @@
 //! The wiring: leadership, both controllers, and the end.
 
-use std::future::Future;
 use std::sync::Arc;
-use std::time::Duration;
 
 use aeterna_crds::v1alpha1::{AeternaCluster, TenantShard};
 use aeterna_kit::http::health::{Need, Readiness, Scrape};
@@ -10,18 +8,18 @@ use aeterna_kit::http::observe;
 use aeterna_kit::http::stack::{Stack, asked_to_end, serve};
 use aeterna_plan::cluster::build::MANAGED_BY;
 use axum::Router;
-use futures::StreamExt as _;
+use futures::{Stream, StreamExt as _};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::batch::v1::Job;
 use kube::api::{Api, ListParams};
-use kube::runtime::controller::Action;
 use kube::runtime::{Controller, watcher};
 use kube::{Client, Config};
 use metrics_exporter_prometheus::PrometheusHandle;
-use tokio::time::Instant;
+use tokio::sync::{Notify, OnceCell};
 
 use crate::apply::Applier;
 use crate::backoff::Backoff;
+use crate::bounded::bounded;
 use crate::events::Events;
 use crate::lease::Leadership;
 use crate::registry::Registry;
@@ -30,9 +28,6 @@ use crate::{cluster, tenant};
 
 /// Objects of one kind that are worked on at the same time.
 const CONCURRENCY: u16 = 8;
-
-/// The longest pass over one object.
-const DEADLINE: Duration = Duration::from_secs(30);
 
 /// Runs the operator until it is asked to end, or its Lease is lost.
 ///
@@ -73,7 +68,7 @@ pub async fn operate(mut config: Config, recorder: PrometheusHandle, settings: S
         leadership.acquire().await;
         tokio::select! {
             lost = leadership.keep() => Err(anyhow::Error::from(lost)),
-            () = control(client, &settings) => Err(anyhow::anyhow!("the controllers have ended")),
+            ended = control(client, &settings) => Err(ended),
         }
     };
     let outcome = tokio::select! {
@@ -84,8 +79,8 @@ pub async fn operate(mut config: Config, recorder: PrometheusHandle, settings: S
     outcome
 }
 
-/// Runs both controllers.
-async fn control(client: Client, settings: &Settings) {
+/// Runs both controllers, until somebody else leads by the word of a database.
+async fn control(client: Client, settings: &Settings) -> anyhow::Error {
     let registry = Arc::new(Registry::default());
     let identity = settings.identity.as_str();
     let clusters = Arc::new(cluster::Context {
@@ -94,6 +89,7 @@ async fn control(client: Client, settings: &Settings) {
         events: Events::new(client.clone(), "aeterna-cluster", identity),
         registry: Arc::clone(&registry),
         backoff: Backoff::default(),
+        kubernetes: OnceCell::new(),
     });
     let namespace = settings.watch_namespace.as_deref();
     // Children say by a label whose they are; a watch without it would keep every Deployment of the cluster in memory.
@@ -103,7 +99,7 @@ async fn control(client: Client, settings: &Settings) {
     let tenants = Arc::new(tenant::Context {
         client: client.clone(),
         events: Events::new(client.clone(), "aeterna-tenant", identity),
-        registry,
+        registry: Arc::clone(&registry),
         clusters: cluster_controller.store(),
         backoff: Backoff::default(),
         written: std::sync::Mutex::default(),
@@ -113,26 +109,38 @@ async fn control(client: Client, settings: &Settings) {
         .owns(scoped::<Deployment>(&client, namespace), ours.clone())
         .owns(scoped::<Job>(&client, namespace), ours)
         .run(
-            |object, context| bounded("aeternacluster", cluster::reconcile(object, context)),
-            |object, error, context| match error {
-                Bounded::Failed(error) => cluster::retry(object, error, context),
-                Bounded::Late => Action::requeue(context.backoff.fail("late")),
+            |object, context| {
+                let pass = cluster::reconcile(Arc::clone(&object), Arc::clone(&context));
+                bounded("aeternacluster", pass, |late| cluster::tell_late(object, context, late))
             },
+            cluster::retry,
             clusters,
         )
         .for_each(|_| std::future::ready(()));
     let tenant_controller = Controller::new(scoped::<TenantShard>(&client, namespace), watcher::Config::default())
         .with_config(options())
+        .reconcile_all_on(repeated(registry.turned()))
         .run(
-            |object, context| bounded("tenantshard", tenant::reconcile(object, context)),
-            |object, error, context| match error {
-                Bounded::Failed(error) => tenant::retry(object, error, context),
-                Bounded::Late => Action::requeue(context.backoff.fail("late")),
+            |object, context| {
+                let pass = tenant::reconcile(Arc::clone(&object), Arc::clone(&context));
+                bounded("tenantshard", pass, |late| tenant::tell_late(object, context, late))
             },
+            tenant::retry,
             tenants,
         )
         .for_each(|_| std::future::ready(()));
-    futures::future::join(cluster_controller, tenant_controller).await;
+    tokio::select! {
+        _ = futures::future::join(cluster_controller, tenant_controller) => anyhow::anyhow!("the controllers have ended"),
+        () = registry.deposed() => anyhow::anyhow!("the leader's term in a database is over: another operator leads"),
+    }
+}
+
+/// Every telling, as a stream.
+fn repeated(told: Arc<Notify>) -> impl Stream<Item = ()> + Send + 'static {
+    futures::stream::unfold(told, |told| async move {
+        told.notified().await;
+        Some(((), told))
+    })
 }
 
 fn scoped<K>(client: &Client, namespace: Option<&str>) -> Api<K>
@@ -142,38 +150,5 @@ where
     match namespace {
         Some(namespace) => Api::namespaced(client.clone(), namespace),
         None => Api::all(client.clone()),
-    }
-}
-
-/// A pass that failed, or took too long.
-#[derive(Debug, thiserror::Error)]
-enum Bounded<E: std::error::Error + 'static> {
-    /// It failed.
-    #[error(transparent)]
-    Failed(#[from] E),
-    /// It took longer than 30 s.
-    #[error("the pass took longer than 30 s")]
-    Late,
-}
-
-/// Bounds a pass in time, and counts it under controller-runtime's names.
-async fn bounded<E: std::error::Error + 'static>(
-    controller: &'static str,
-    pass: impl Future<Output = Result<Action, E>>,
-) -> Result<Action, Bounded<E>> {
-    let started = Instant::now();
-    let outcome = tokio::time::timeout(DEADLINE, pass).await;
-    metrics::histogram!("controller_runtime_reconcile_time_seconds", "controller" => controller)
-        .record(started.elapsed());
-    let result = match &outcome {
-        Ok(Ok(_)) => "success",
-        Ok(Err(_)) => "error",
-        Err(_) => "late",
-    };
-    metrics::counter!("controller_runtime_reconcile_total", "controller" => controller, "result" => result)
-        .increment(1);
-    match outcome {
-        Ok(done) => done.map_err(Bounded::Failed),
-        Err(_) => Err(Bounded::Late),
     }
 }

@@ -96,6 +96,18 @@ impl<'a> Conditions<'a> {
         self.set(ConditionType::Stalled, stalled.into(), because);
     }
 
+    /// Takes the conditions of the old list that were not set anew, for a pass that could not look at them.
+    pub fn keep_others(&mut self) {
+        let set = |kind: &str, new: &[Condition]| new.iter().any(|condition| condition.type_ == kind);
+        let others: Vec<Condition> = self
+            .old
+            .iter()
+            .filter(|old| !set(&old.type_, &self.new))
+            .cloned()
+            .collect();
+        self.new.extend(others);
+    }
+
     /// Returns the list.
     #[must_use]
     pub fn finish(self) -> Vec<Condition> {
@@ -126,6 +138,27 @@ mod tests {
         let time = |list: &[Condition]| find_condition(list, ConditionType::Ready).map(|c| c.last_transition_time.0);
         assert_eq!(time(&second), Some(at(10)));
         assert_eq!(time(&third), Some(at(30)));
+    }
+
+    #[test]
+    fn a_pass_that_could_not_look_keeps_what_it_did_not_see() {
+        let mut first = Conditions::after(&[], Some(3), at(10));
+        first.set_outcome(true, &Because::new(Reason::AsWanted, "fine"));
+        first.set(
+            ConditionType::DatabaseReady,
+            Holds::True,
+            &Because::new(Reason::AsWanted, "fine"),
+        );
+        let first = first.finish();
+        let mut late = Conditions::after(&first, Some(3), at(20));
+        late.set_outcome(false, &Because::new(Reason::PassTooLong, "late"));
+        late.keep_others();
+        let late = late.finish();
+        assert_eq!(late.len(), first.len());
+        let status = |kind| find_condition(&late, kind).map(|c| (c.status.clone(), c.reason.clone()));
+        let is = |status: &str, reason: &str| Some((status.to_owned(), reason.to_owned()));
+        assert_eq!(status(ConditionType::Ready), is("False", "PassTooLong"));
+        assert_eq!(status(ConditionType::DatabaseReady), is("True", "AsWanted"));
     }
 
     #[test]

@@ -146,7 +146,9 @@ end $$;
 -- row: apply again.
 create function memory.confirm(
     p_tenant text, p_identity uuid, p_generation bigint, p_outbox bigint[], p_points uuid[], p_versions bigint[])
-returns setof bigint language plpgsql volatile as $$
+returns setof bigint language plpgsql volatile
+-- Some ids against a large table, by its indexes, whatever the planner believes of arrays and of a table that has just grown.
+set enable_hashjoin = off set enable_mergejoin = off set enable_seqscan = off as $$
 begin
     perform memory.enter(p_tenant);
     perform 1 from routing.tenants t join routing.shards s using (shard_id)

@@ -5,12 +5,14 @@ create table routing.cluster (
     singleton         boolean primary key default true check (singleton),
     uid               uuid    not null,
     namespace         text    not null,
+    kubernetes        uuid,
     incarnation       integer not null default 1 check (incarnation > 0),
     system_identifier text    not null,
     timeline          integer not null,
     lsn               pg_lsn  not null
 );
 comment on table routing.cluster is 'The one AeternaCluster that owns this database, and the last seen identity of the server.';
+comment on column routing.cluster.kubernetes is 'The Kubernetes of the owner, if that is known: the uid of its namespace kube-system.';
 
 create table routing.leader (
     singleton boolean primary key default true check (singleton),
@@ -40,8 +42,10 @@ comment on column routing.shards.tenant_id is 'Dedicated: the one tenant that ma
 create table routing.collection_names (
     endpoint   text not null,
     collection text not null,
+    retired    uuid,
     primary key (endpoint, collection)
 );
+comment on column routing.collection_names.retired is 'The identity of the life that is over, until its collection is dropped.';
 
 create table routing.tenants (
     tenant_id  text primary key check (octet_length(tenant_id) between 1 and 128),

@@ -47,6 +47,8 @@ pub enum Error {
         namespace: String,
         /// Its uid.
         uid: uuid::Uuid,
+        /// The Kubernetes that it lives in, if that is known.
+        kubernetes: Option<uuid::Uuid>,
     },
     /// Another TenantShard owns the tenant.
     #[error("tenant is owned by TenantShard {owner}")]

@@ -30,6 +30,12 @@ pub struct Route {
     pub owner_name: Option<String>,
 }
 
+impl Route {
+    fn is_of(&self, owner: &Owner) -> bool {
+        self.owner_uid == Some(owner.uid) && self.owner_name.as_deref() == Some(owner.name.as_str())
+    }
+}
+
 const COLUMNS: &str = "tenant_id, shard_id, floor, generation, model, owner_uid, owner_name";
 
 /// The TenantShard that claims a tenant.
@@ -41,7 +47,8 @@ pub struct Owner {
     pub name: String,
 }
 
-/// Registers a tenant on `shard` for its TenantShard, or claims a tenant that has no owner. The first owner stays.
+/// Registers a tenant on `shard` for its TenantShard, or claims a tenant that has no owner. The first owner stays, and a
+/// claim of its own writes nothing.
 ///
 /// # Errors
 /// [`Error::TenantOwnedByAnother`], [`Error::ShardNotReady`], [`Error::ShardFull`],
@@ -58,6 +65,9 @@ pub async fn claim_tenant(
         .await
         .map_err(Error::transaction(operation()))?;
     leader::check_term(&mut tx, term).await?;
+    if let Some(mine) = fetch(&mut tx, tenant).await?.filter(|route| route.is_of(owner)) {
+        return Ok(mine);
+    }
     let route = match fetch_for_update(&mut tx, tenant).await? {
         Some(route) => route,
         None => insert(&mut tx, tenant, shard).await?,
@@ -136,17 +146,20 @@ pub async fn register_on_first_write(pool: &PgPool, tenant: &TenantId) -> Result
 /// # Errors
 /// [`Error::Database`] when the database does not answer.
 pub async fn fetch_route(pool: &PgPool, tenant: &TenantId) -> Result<Option<Route>> {
-    let operation = || format!("read the route of {tenant}");
     let mut tx = aeterna_kit::db::system_tx(pool)
         .await
-        .map_err(Error::transaction(operation()))?;
+        .map_err(Error::transaction(format!("read the route of {tenant}")))?;
+    fetch(&mut tx, tenant).await
+}
+
+async fn fetch(tx: &mut PgConnection, tenant: &TenantId) -> Result<Option<Route>> {
     sqlx::query_as(sqlx::AssertSqlSafe(format!(
         "select {COLUMNS} from routing.tenants where tenant_id = $1"
     )))
     .bind(tenant.as_str())
-    .fetch_optional(&mut *tx)
+    .fetch_optional(tx)
     .await
-    .map_err(Error::database(operation()))
+    .map_err(Error::database(format!("read the route of {tenant}")))
 }
 
 pub(crate) async fn fetch_for_update(tx: &mut PgConnection, tenant: &TenantId) -> Result<Option<Route>> {

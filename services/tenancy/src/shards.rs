@@ -13,6 +13,9 @@ use aeterna_kit::ids::TenantId;
 use crate::ids::{ShardId, Term};
 use crate::{Error, Result, leader};
 
+pub mod listed;
+pub mod retired;
+
 /// Where a projection is.
 #[derive(Debug, Clone, PartialEq, Eq, FromRow, Serialize, Deserialize)]
 pub struct Shard {
@@ -238,10 +241,6 @@ pub async fn record_shard(pool: &PgPool, term: Term, new: &NewShard) -> Result<S
     .await
     .map_err(Error::database(operation()))?;
     let shard = match existing {
-        // One that was never ready has nothing in it: it may still be built elsewhere.
-        Some(shard) if shard.state == ShardState::Building && shard.endpoint != new.endpoint => {
-            begin_life(&mut tx, new).await?
-        }
         Some(shard) if shard.state != ShardState::Retired && !new.begins_elsewhere(&shard) => {
             new.check(&shard)?;
             sqlx::query_as(sqlx::AssertSqlSafe(format!(
@@ -345,7 +344,7 @@ pub async fn mark_ready(pool: &PgPool, term: Term, shard: &Shard) -> Result<()> 
 
 /// Retires a dedicated shard that nothing uses any more: no tenant, no open move, no clean-up. Returns whether it did.
 ///
-/// The caller then drops the collection, after comparing its identity point with `shard.identity`.
+/// Its collection is then to be dropped, as [`retired::fetch_undropped`] says until that is recorded.
 ///
 /// # Errors
 /// [`Error::TermOver`] for an old leader.
@@ -375,8 +374,12 @@ pub async fn retire_if_unused(pool: &PgPool, term: Term, shard: &Shard) -> Resul
     .execute(&mut *tx)
     .await
     .map_err(Error::database(operation()))?;
+    let retired = done.rows_affected() == 1;
+    if retired {
+        retired::enter(&mut tx, shard).await?;
+    }
     tx.commit().await.map_err(Error::database(operation()))?;
-    Ok(done.rows_affected() == 1)
+    Ok(retired)
 }
 
 /// Fetches a shard.

@@ -5,25 +5,32 @@
 //! they serve what they can while a store is away.
 
 mod act;
+mod children;
+mod database;
 mod observe;
 mod report;
+mod vectors;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use aeterna_crds::v1alpha1::AeternaCluster;
+use aeterna_crds::v1alpha1::{AeternaCluster, Reason};
 use aeterna_kit::clock;
 use aeterna_plan::cluster::Observed;
 use aeterna_plan::cluster::build::build_children;
+use aeterna_plan::report::Because;
 use kube::runtime::controller::Action;
 use kube::{Client, ResourceExt as _};
+use tokio::sync::OnceCell;
+use uuid::Uuid;
 
 use crate::apply::{self, Applier};
 use crate::backoff::Backoff;
+use crate::bounded::Late;
 use crate::events::Events;
 use crate::registry::Registry;
 
-pub(crate) use act::{prepare_shard, store_trouble};
+pub(crate) use vectors::{build as build_shard, drop_retired, row_trouble, store_trouble};
 
 /// The field manager of children and status.
 pub const MANAGER: &str = "aeterna-cluster";
@@ -46,6 +53,8 @@ pub struct Context {
     pub registry: Arc<Registry>,
     /// How long failed objects wait.
     pub backoff: Backoff,
+    /// Which Kubernetes this is, once that was read.
+    pub kubernetes: OnceCell<Uuid>,
 }
 
 /// Why a pass could not be finished. Whatever the user can do about is no error but a condition.
@@ -63,6 +72,9 @@ pub enum Error {
         #[source]
         source: Box<kube::Error>,
     },
+    /// It took too long.
+    #[error(transparent)]
+    Late(#[from] Late),
 }
 
 /// Brings one cluster a step further.
@@ -78,22 +90,35 @@ pub async fn reconcile(cluster: Arc<AeternaCluster>, context: Arc<Context>) -> R
     let wanted = build_children(&cluster);
     let stores = act::prepare_stores(&context, &cluster, &namespace).await?;
     // Before the first migration there is nothing that services could start on.
-    let pods = if stores.migrated.is_ok() || stores.reached_once {
-        act::apply_children(&context, &cluster, &namespace, &wanted).await?;
-        observe::observe_pods(&context.client, &namespace, &wanted).await?
+    let (children, pods) = if stores.migrated.is_ok() || stores.reached_once {
+        let children = children::apply_children(&context, &cluster, &namespace, &wanted).await?;
+        (
+            children,
+            observe::observe_pods(&context.client, &namespace, &wanted).await?,
+        )
     } else {
-        Vec::new()
+        (Ok(()), Vec::new())
     };
     let seen = Observed {
         database: stores.database,
         migrated: stores.migrated,
         vector_store: stores.vector_store,
+        children,
         pods,
         shards: stores.shards,
     };
     let ready = report::report(&context, &cluster, &namespace, &seen, clock::now()).await?;
     context.backoff.forget(&namespace);
     Ok(Action::requeue(if ready { SETTLED } else { WAITING }))
+}
+
+/// Tells in the status that a pass took too long.
+///
+/// # Errors
+/// [`Error::Api`] when that cannot be written either.
+pub async fn tell_late(cluster: Arc<AeternaCluster>, context: Arc<Context>, late: Late) -> Result<(), Error> {
+    let because = Because::new(Reason::PassTooLong, format!("{late}, and is tried again"));
+    report::report_interrupted(&context, &cluster, &because, clock::now()).await
 }
 
 /// What becomes of a pass that failed.

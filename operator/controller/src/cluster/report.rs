@@ -1,7 +1,8 @@
 //! The status of a cluster, written when it has changed.
 
-use aeterna_crds::v1alpha1::{AeternaCluster, ConditionType, find_condition};
-use aeterna_plan::cluster::{Observed, derive_status};
+use aeterna_crds::v1alpha1::{AeternaCluster, AeternaClusterStatus, ConditionType, find_condition};
+use aeterna_plan::cluster::{Observed, derive_interrupted, derive_status};
+use aeterna_plan::report::Because;
 use jiff::Timestamp;
 use kube::api::{Api, Patch, PatchParams};
 use kube::{Resource as _, ResourceExt as _};
@@ -17,26 +18,54 @@ pub(super) async fn report(
     seen: &Observed,
     now: Timestamp,
 ) -> Result<bool, Error> {
-    let old = cluster.status.as_ref();
-    let status = derive_status(old, cluster.metadata.generation, seen, now);
+    let status = derive_status(cluster.status.as_ref(), cluster.metadata.generation, seen, now);
     let ready = find_condition(&status.conditions, ConditionType::Ready).is_some_and(|ready| ready.status == "True");
-    if old == Some(&status) {
-        return Ok(ready);
+    write(context, cluster, namespace, &status).await?;
+    Ok(ready)
+}
+
+/// Writes that a pass ended before it had seen everything.
+pub(super) async fn report_interrupted(
+    context: &Context,
+    cluster: &AeternaCluster,
+    because: &Because,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let status = derive_interrupted(cluster.status.as_ref(), cluster.metadata.generation, because, now);
+    write(context, cluster, &cluster.namespace().unwrap_or_default(), &status).await
+}
+
+async fn write(
+    context: &Context,
+    cluster: &AeternaCluster,
+    namespace: &str,
+    status: &AeternaClusterStatus,
+) -> Result<(), Error> {
+    let old = cluster.status.as_ref();
+    if old == Some(status) {
+        return Ok(());
     }
     let api: Api<AeternaCluster> = Api::namespaced(context.client.clone(), namespace);
     let body = json!({
-        "apiVersion": AeternaCluster::api_version(&()), "kind": AeternaCluster::kind(&()), "status": &status });
+        "apiVersion": AeternaCluster::api_version(&()), "kind": AeternaCluster::kind(&()), "status": status });
     let params = PatchParams::apply(MANAGER).force();
-    api.patch_status(&cluster.name_any(), &params, &Patch::Apply(&body))
+    match api
+        .patch_status(&cluster.name_any(), &params, &Patch::Apply(&body))
         .await
-        .map_err(|source| Error::Api {
-            operation: "write the status of an AeternaCluster",
-            source: Box::new(source),
-        })?;
+    {
+        Ok(_) => {}
+        Err(kube::Error::Api(gone)) if gone.is_not_found() => return Ok(()),
+        Err(source) => {
+            return Err(Error::Api {
+                operation: "write the status of an AeternaCluster",
+                source: Box::new(source),
+            });
+        }
+    }
     let before = old.map(|old| old.conditions.as_slice()).unwrap_or_default();
     context
         .events
         .publish_change(&cluster.object_ref(&()), before, &status.conditions)
         .await;
-    Ok(ready)
+    Ok(())
 }

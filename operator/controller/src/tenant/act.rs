@@ -1,7 +1,7 @@
 //! Doing what was planned; every step may be repeated.
 
-use aeterna_crds::v1alpha1::{DeletionPolicy, PlacementMode, Reason, TenantShard};
-use aeterna_crds::{FINALIZER, VERIFY_ANNOTATION};
+use aeterna_crds::VERIFY_ANNOTATION;
+use aeterna_crds::v1alpha1::{PlacementMode, Reason, TenantShard};
 use aeterna_kit::ids::TenantId;
 use aeterna_plan::report::Because;
 use aeterna_plan::tenant::wanted_shard;
@@ -10,13 +10,11 @@ use aeterna_tenancy::routes::{self, Owner};
 use aeterna_tenancy::shards::{self, NewShard, ShardKind, ShardState};
 use aeterna_tenancy::{Error as TenancyError, MoveId, ShardId, naming, verifications};
 use kube::ResourceExt as _;
-use kube::api::{Api, Patch, PatchParams};
-use serde_json::json;
 use uuid::Uuid;
 
 use super::observe::{self, Observation};
-use super::{Context, Error, has_finalizer, needs_finalizer, owner};
-use crate::cluster::{prepare_shard, store_trouble};
+use super::{Context, Error, owner};
+use crate::cluster::{build_shard, drop_retired, row_trouble, store_trouble};
 use crate::registry::Handle;
 
 /// A registered tenant and the shard that its spec asks for.
@@ -47,17 +45,20 @@ pub(super) async fn ensure_registered(
             }
         },
     };
-    if let Err(because) = check_shared(object, handle, &wanted) {
+    // One that is taken out of the list keeps its tenants.
+    if seen.is_none_or(|seen| seen.shard != wanted)
+        && let Err(because) = check_shared(object, handle, &wanted)
+    {
         return Ok(Err(because));
     }
     if route.is_none()
         && object.spec.placement.mode == PlacementMode::Dedicated
-        && let Err(because) = prepare_dedicated(handle, tenant, &wanted).await
+        && let Err(because) = prepare_dedicated(handle, tenant, &wanted, &handle.spec.embedding.default).await
     {
         return Ok(Err(because));
     }
     if let Some(route) = &route {
-        owner::release_if_gone(context, handle, tenant, route).await?;
+        owner::release_if_gone(context, object, handle, tenant, route).await?;
     }
     let owner = Owner {
         uid: object
@@ -74,28 +75,18 @@ pub(super) async fn ensure_registered(
 
 /// Sorts what the user can do about from what only time can.
 fn refusal(error: TenancyError) -> Result<Because, Error> {
-    let (reason, hint) = match &error {
-        TenancyError::TenantOwnedByAnother { .. } => (
-            Reason::TenantIdConflict,
-            "; the first TenantShard keeps it, delete one of the two",
-        ),
-        TenancyError::UnknownShard { .. } | TenancyError::ShardNotReady { .. } => (Reason::ShardUnknown, ""),
-        TenancyError::ShardFull { .. } => (Reason::ShardFull, "; raise its capacity, or choose another shard"),
-        TenancyError::CollectionNameUsed { .. }
-        | TenancyError::ShardKindDiffers { .. }
-        | TenancyError::ShardModelDiffers { .. }
-        | TenancyError::ShardEndpointDiffers { .. }
-        | TenancyError::ShardOfAnotherTenant { .. } => (Reason::CollectionNotOurs, ""),
-        TenancyError::Database { .. }
-        | TenancyError::Transaction { .. }
-        | TenancyError::TermOver { .. }
-        | TenancyError::Fenced { .. }
-        | TenancyError::DatabaseOwnedByAnother { .. }
-        | TenancyError::UnknownTenant { .. }
-        | TenancyError::AlreadyMoving { .. }
-        | TenancyError::UnknownValue { .. } => return Err(error.into()),
+    let because = row_trouble(&error);
+    if because.reason == Reason::DatabaseUnreachable {
+        return Err(error.into());
+    }
+    let hint = if because.reason == Reason::TenantIdConflict {
+        "; the first TenantShard keeps it, delete one of the two"
+    } else if because.reason == Reason::ShardFull {
+        "; raise its capacity, or choose another shard"
+    } else {
+        ""
     };
-    Ok(Because::new(reason, format!("{error}{hint}")))
+    Ok(Because::new(because.reason, format!("{error}{hint}")))
 }
 
 fn check_shared(object: &TenantShard, handle: &Handle, wanted: &str) -> Result<(), Because> {
@@ -125,25 +116,27 @@ async fn roomiest_shared(handle: &Handle) -> Result<Option<String>, Error> {
         .map(|used| used.shard.shard_id.to_string()))
 }
 
-/// Makes the tenant's dedicated shard ready.
-async fn prepare_dedicated(handle: &Handle, tenant: &TenantId, name: &str) -> Result<(), Because> {
+/// Makes the tenant's dedicated shard ready, for the model that the tenant has, or begins with.
+async fn prepare_dedicated(handle: &Handle, tenant: &TenantId, name: &str, model: &str) -> Result<(), Because> {
     let endpoint = handle.spec.vector_store.external.url.clone();
-    let embedding = &handle.spec.embedding;
-    let model = embedding.models.iter().find(|model| model.name == embedding.default);
-    let remote = model.and_then(|model| model.open_ai_compatible.as_ref());
+    let dimension = handle.spec.embedding.dimension(model).ok_or_else(|| {
+        let message = format!("the tenant's model is {model}, which the AeternaCluster's embedding.models must list");
+        Because::new(Reason::ModelUnknown, message)
+    })?;
     let new = NewShard {
         shard_id: ShardId::new(name),
         tenant: Some(tenant.clone()),
         endpoint: endpoint.clone(),
         collection: naming::dedicated_collection(tenant, 1),
-        model: embedding.default.clone(),
-        dimension: remote.map_or(256, |remote| remote.dimension),
+        model: model.to_owned(),
+        dimension,
         capacity: 1,
     };
-    let client = handle.stores.at(&endpoint).map_err(|error| store_trouble(&error))?;
-    prepare_shard(&handle.pool, handle.term, &client, &new)
+    let shard = shards::record_shard(&handle.pool, handle.term, &new)
         .await
-        .map(|_| ())
+        .map_err(|error| row_trouble(&error))?;
+    let client = handle.stores.at(&endpoint).map_err(|error| store_trouble(&error))?;
+    build_shard(&handle.pool, handle.term, &client, &shard).await
 }
 
 /// Provisions the target and records the move.
@@ -151,10 +144,11 @@ pub(super) async fn begin_move(
     object: &TenantShard,
     handle: &Handle,
     tenant: &TenantId,
+    model: &str,
     placed: &Placed,
 ) -> Result<Option<Because>, Error> {
     if object.spec.placement.mode == PlacementMode::Dedicated
-        && let Err(because) = prepare_dedicated(handle, tenant, &placed.wanted).await
+        && let Err(because) = prepare_dedicated(handle, tenant, &placed.wanted, model).await
     {
         return Ok(Some(because));
     }
@@ -224,74 +218,8 @@ pub(super) async fn retire_unused(handle: &Handle, seen: &Observation, wanted: &
             continue;
         }
         if shards::retire_if_unused(&handle.pool, handle.term, &shard).await? {
-            // The row says retired: should this fail, the collection is only left over, and its name never used again.
-            if let Ok(client) = handle.stores.at(&shard.endpoint)
-                && let Err(error) = client.drop_collection(&shard).await
-            {
-                tracing::warn!(shard = %shard.shard_id, %error, "a retired shard's collection is left over");
-            }
+            drop_retired(handle).await;
         }
     }
     Ok(())
-}
-
-/// Puts the finalizer on when deleting has something to clean, and takes it off when it has not.
-pub(super) async fn keep_finalizer(context: &Context, object: &TenantShard) -> Result<(), Error> {
-    if needs_finalizer(object) == has_finalizer(object) {
-        return Ok(());
-    }
-    let mut finalizers: Vec<String> = object.finalizers().to_vec();
-    finalizers.retain(|finalizer| finalizer != FINALIZER);
-    if needs_finalizer(object) {
-        finalizers.push(FINALIZER.to_owned());
-    }
-    write_finalizers(context, object, &finalizers).await
-}
-
-async fn write_finalizers(context: &Context, object: &TenantShard, finalizers: &[String]) -> Result<(), Error> {
-    let api: Api<TenantShard> = Api::namespaced(context.client.clone(), &object.namespace().unwrap_or_default());
-    // The version makes it a compare-and-set: nobody else's finalizer is lost.
-    let body = json!({"metadata": {
-        "finalizers": finalizers, "resourceVersion": object.resource_version() }});
-    match api
-        .patch(&object.name_any(), &PatchParams::default(), &Patch::Merge(&body))
-        .await
-    {
-        Ok(_) => Ok(()),
-        Err(kube::Error::Api(status)) if status.is_not_found() || status.is_conflict() => Ok(()),
-        Err(source) => Err(Error::Api {
-            operation: "write the finalizers",
-            source: Box::new(source),
-        }),
-    }
-}
-
-/// Does what the deletion policy asks for, and lets the object go. Without its cluster there is nothing to let go of.
-pub(super) async fn clean_up(context: &Context, object: &TenantShard, handle: Option<&Handle>) -> Result<(), Error> {
-    if !has_finalizer(object) {
-        return Ok(());
-    }
-    if let (Some(handle), DeletionPolicy::Release, Ok(tenant)) = (
-        handle,
-        object.spec.deletion_policy,
-        TenantId::parse(object.spec.tenant_id.clone()),
-    ) {
-        let uid = object
-            .uid()
-            .and_then(|uid| Uuid::parse_str(&uid).ok())
-            .unwrap_or_default();
-        let owner = routes::fetch_route(&handle.pool, &tenant)
-            .await?
-            .and_then(|route| route.owner_uid);
-        if owner == Some(uid) {
-            let running = moves::fetch_moves(&handle.pool, &tenant, 1).await?;
-            if let Some(moving) = running.first().filter(|moving| moving.progress.step.is_before_retain()) {
-                moves::cancel(&handle.pool, handle.term, moving.move_id).await?;
-            }
-            routes::release_tenant(&handle.pool, handle.term, &tenant, uid).await?;
-        }
-    }
-    let mut finalizers: Vec<String> = object.finalizers().to_vec();
-    finalizers.retain(|finalizer| finalizer != FINALIZER);
-    write_finalizers(context, object, &finalizers).await
 }

@@ -5,6 +5,7 @@
 //! steps into the status at once, counters every ten seconds.
 
 mod act;
+mod delete;
 mod observe;
 mod owner;
 mod report;
@@ -13,31 +14,33 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use aeterna_crds::FINALIZER;
-use aeterna_crds::v1alpha1::{AeternaCluster, DeletionPolicy, Reason, TenantShard};
+use aeterna_crds::v1alpha1::{AeternaCluster, Reason, TenantShard};
 use aeterna_kit::ids::TenantId;
 use aeterna_plan::report::Because;
-use aeterna_plan::tenant::{Action as Wanted, Report, plan_next};
+use aeterna_plan::tenant::{Action as Wanted, Report, Serving, plan_next};
 use kube::runtime::controller::Action;
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::{Client, ResourceExt as _};
 use tokio::time::Instant;
 
+use crate::CLUSTER;
 use crate::backoff::Backoff;
+use crate::bounded::Late;
+use crate::cluster::row_trouble;
 use crate::events::Events;
 use crate::registry::{Handle, Registry};
 
 /// The field manager of the status.
 pub const MANAGER: &str = "aeterna-tenant";
 
-/// The name that every AeternaCluster has.
-const CLUSTER: &str = "aeterna";
-
 /// A tenant that is where it should be is looked at this often.
 const SETTLED: Duration = Duration::from_secs(300);
 
 /// A tenant that moves.
 const MOVING: Duration = Duration::from_secs(1);
+
+/// A tenant whose cluster this process has not looked at yet.
+const SOON: Duration = Duration::from_secs(1);
 
 /// A tenant whose last move is kept or cleaned, or that waits for its cluster.
 const LINGERING: Duration = Duration::from_secs(5);
@@ -58,13 +61,33 @@ pub struct Context {
     pub written: Mutex<HashMap<String, Instant>>,
 }
 
+/// How a namespace's cluster is.
+enum Standing {
+    /// Ready for tenants.
+    Ready(Box<Handle>),
+    /// It is there, and this process has not looked at it yet.
+    NotSeenYet,
+    /// It is there, and is not ready for tenants.
+    NotReady,
+    /// There is none.
+    Absent,
+}
+
 impl Context {
-    /// Returns the cluster of a namespace, if it is there and ready for tenants.
-    fn handle(&self, namespace: &str) -> Option<Handle> {
+    /// Returns how the cluster of a namespace is.
+    async fn standing(&self, namespace: &str) -> Standing {
+        if self.clusters.wait_until_ready().await.is_err() {
+            return Standing::NotSeenYet;
+        }
         let there = self.clusters.get(&ObjectRef::new(CLUSTER).within(namespace));
-        self.registry
-            .forget_other(namespace, there.and_then(|cluster| cluster.uid()).as_deref());
-        self.registry.get(namespace)
+        let uid = there.as_ref().and_then(|cluster| cluster.uid());
+        self.registry.forget_other(namespace, uid.as_deref());
+        match (there, self.registry.get(namespace)) {
+            (None, _) => Standing::Absent,
+            (Some(_), Some(handle)) => Standing::Ready(Box::new(handle)),
+            (Some(_), None) if self.registry.last_look(namespace).is_none() => Standing::NotSeenYet,
+            (Some(_), None) => Standing::NotReady,
+        }
     }
 }
 
@@ -83,6 +106,9 @@ pub enum Error {
     /// The database does not answer, or refuses.
     #[error(transparent)]
     Tenancy(#[from] aeterna_tenancy::Error),
+    /// It took too long.
+    #[error(transparent)]
+    Late(#[from] Late),
 }
 
 /// Brings one tenant a step further.
@@ -90,27 +116,36 @@ pub enum Error {
 /// # Errors
 /// [`Error`]: tried again after a while.
 pub async fn reconcile(object: Arc<TenantShard>, context: Arc<Context>) -> Result<Action, Error> {
-    let key = report::key(&object);
-    let handle = context.handle(&object.namespace().unwrap_or_default());
+    let namespace = object.namespace().unwrap_or_default();
+    let standing = context.standing(&namespace).await;
     if object.metadata.deletion_timestamp.is_some() {
-        act::clean_up(&context, &object, handle.as_ref()).await?;
-        context.backoff.forget(&key);
-        return Ok(Action::await_change());
+        return delete::clean_up(&context, &object, &standing).await;
     }
-    act::keep_finalizer(&context, &object).await?;
-    let Some(handle) = handle else {
-        let message = "the AeternaCluster of this namespace is not ready, or there is none";
-        let waiting = Report {
-            trouble: Some(Because::new(Reason::ClusterNotReady, message)),
-            ..report::last_known(&object)
-        };
-        report::report(&context, &object, waiting).await?;
-        return Ok(Action::requeue(LINGERING));
+    delete::keep_finalizer(&context, &object).await?;
+    let handle = match standing {
+        Standing::Ready(handle) => handle,
+        // What the status says is as good as it was when this process began.
+        Standing::NotSeenYet => return Ok(Action::requeue(SOON)),
+        Standing::NotReady | Standing::Absent => {
+            let message = "the AeternaCluster of this namespace is not ready, or there is none";
+            report::report_trouble(&context, &object, Because::new(Reason::ClusterNotReady, message)).await?;
+            return Ok(Action::requeue(LINGERING));
+        }
     };
-    let (report, pace) = advance(&context, &object, &handle).await?;
-    report::report(&context, &object, report).await?;
-    context.backoff.forget(&key);
-    Ok(Action::requeue(pace))
+    match advance(&context, &object, &handle).await {
+        Ok((report, pace)) => {
+            report::report(&context, &object, report).await?;
+            context.backoff.forget(&report::key(&object));
+            Ok(Action::requeue(pace))
+        }
+        Err(Error::Tenancy(error)) => {
+            context.registry.hear(&namespace, &error);
+            let because = row_trouble(&error);
+            report::report_trouble(&context, &object, because).await?;
+            Err(error.into())
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// Observes, plans and acts; returns what to report and when to look again.
@@ -118,7 +153,7 @@ async fn advance(context: &Context, object: &TenantShard, handle: &Handle) -> Re
     let tenant = match TenantId::parse(object.spec.tenant_id.clone()) {
         Ok(tenant) => tenant,
         Err(error) => {
-            let trouble = Some(Because::new(Reason::TenantIdConflict, format!("tenantId: {error}")));
+            let trouble = Some(Because::new(Reason::TenantIdInvalid, format!("tenantId: {error}")));
             return Ok((
                 Report {
                     trouble,
@@ -142,32 +177,42 @@ async fn advance(context: &Context, object: &TenantShard, handle: &Handle) -> Re
     let trouble = match plan_next(&placed.wanted, &seen.view) {
         Wanted::Nothing | Wanted::Follow => None,
         Wanted::Cancel(id) => act::cancel(handle, &id).await?,
-        Wanted::Move(_) => act::begin_move(object, handle, &tenant, &placed).await?,
+        Wanted::Move(_) => act::begin_move(object, handle, &tenant, &seen.route.model, &placed).await?,
     };
     act::request_verification(object, handle, &tenant).await?;
     act::retire_unused(handle, &seen, &placed.wanted).await?;
     seen = observe::observe(handle, &tenant).await?;
-    let report = observe::summarize(object, handle, &tenant, &placed.wanted, &seen, trouble).await?;
+    let mut report = observe::summarize(object, handle, &tenant, &placed.wanted, &seen, trouble).await?;
+    report.serving = serving(context, object);
     let pace = report::pace(&report, &seen);
     Ok((report, pace))
+}
+
+/// Tells whether the stores serve: the database has just answered, of the vector store its cluster's last look knows.
+fn serving(context: &Context, object: &TenantShard) -> Serving {
+    let look = context.registry.last_look(&object.namespace().unwrap_or_default());
+    match look.map(|look| look.vector_store) {
+        Some(Err(because)) if because.reason == Reason::VectorStoreUnreachable => Serving::No(because),
+        _ => Serving::Yes,
+    }
+}
+
+/// Tells in the status that a pass took too long.
+///
+/// # Errors
+/// [`Error::Api`] when that cannot be written either.
+pub async fn tell_late(object: Arc<TenantShard>, context: Arc<Context>, late: Late) -> Result<(), Error> {
+    let because = Because::new(Reason::PassTooLong, format!("{late}, and is tried again"));
+    report::report_trouble(&context, &object, because).await
 }
 
 /// What becomes of a pass that failed.
 #[expect(clippy::needless_pass_by_value, reason = "the controller hands them over so")]
 #[must_use]
 pub fn retry(object: Arc<TenantShard>, error: &Error, context: Arc<Context>) -> Action {
+    // A database that comes back wakes its tenants.
     let wait = context.backoff.fail(&report::key(&object));
     tracing::warn!(tenant = object.spec.tenant_id, error = %error, ?wait, "a pass over a TenantShard failed");
     metrics::counter!("controller_runtime_reconcile_errors_total", "controller" => "tenantshard").increment(1);
     Action::requeue(wait)
-}
-
-/// Tells whether deleting the object has something to clean.
-fn needs_finalizer(object: &TenantShard) -> bool {
-    object.spec.deletion_policy != DeletionPolicy::Retain
-}
-
-/// Tells whether the object carries our finalizer.
-fn has_finalizer(object: &TenantShard) -> bool {
-    object.finalizers().iter().any(|finalizer| finalizer == FINALIZER)
 }

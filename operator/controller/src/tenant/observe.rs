@@ -5,7 +5,7 @@ use aeterna_crds::v1alpha1::{MoveStatus, PastMove, PlacementStatus, TenantShard,
 use aeterna_kit::clock;
 use aeterna_kit::ids::TenantId;
 use aeterna_plan::report::Because;
-use aeterna_plan::tenant::{MoveView, Report, Seen, Step as PlanStep};
+use aeterna_plan::tenant::{MoveView, Report, Seen, Serving, Step as PlanStep};
 use aeterna_tenancy::moves::step::STEPS;
 use aeterna_tenancy::moves::{Move, Step, fetch_moves};
 use aeterna_tenancy::routes::{Route, fetch_route};
@@ -42,7 +42,13 @@ pub(super) async fn observe(handle: &Handle, tenant: &TenantId) -> Result<Observ
                 shard: route.shard_id.clone(),
             })?;
     let moves = fetch_moves(&handle.pool, tenant, MOVES).await?;
+    let heading = moves.iter().find(|moving| moving.progress.step.is_before_retain());
+    let target = match heading {
+        Some(moving) => fetch_shard(&handle.pool, &moving.target).await?,
+        None => None,
+    };
     let view = Seen {
+        heads_for_shared: target.is_some_and(|target| target.kind == ShardKind::Shared),
         shard: shard.shard_id.to_string(),
         is_shared: shard.kind == ShardKind::Shared,
         moves: moves.iter().map(view).collect(),
@@ -85,6 +91,7 @@ pub(super) async fn summarize(
             generation: seen.route.generation.0,
             model: seen.route.model.clone(),
         }),
+        serving: Serving::Yes,
         wanted: Some(wanted.to_owned()),
         moving: current.map(summarize_move),
         switched: current.is_some_and(|moving| !moving.progress.step.is_before_retain()),

@@ -12,6 +12,7 @@ use crate::registry::Handle;
 /// Lets go of a tenant whose TenantShard was deleted without doing so itself (`deletionPolicy: Retain`).
 pub(super) async fn release_if_gone(
     context: &Context,
+    object: &TenantShard,
     handle: &Handle,
     tenant: &TenantId,
     route: &Route,
@@ -19,6 +20,9 @@ pub(super) async fn release_if_gone(
     let (Some(uid), Some(name)) = (route.owner_uid, route.owner_name.as_deref()) else {
         return Ok(());
     };
+    if object.uid() == Some(uid.to_string()) {
+        return Ok(());
+    }
     let Some((namespace, name)) = name.split_once('/') else {
         return Ok(());
     };

@@ -3,9 +3,10 @@
 use std::sync::PoisonError;
 use std::time::Duration;
 
-use aeterna_crds::v1alpha1::TenantShard;
+use aeterna_crds::v1alpha1::{Reason, TenantShard};
 use aeterna_kit::clock;
-use aeterna_plan::tenant::{Report, derive_status, same_but_progress};
+use aeterna_plan::report::Because;
+use aeterna_plan::tenant::{Report, Serving, derive_status, same_but_progress};
 use kube::api::{Api, Patch, PatchParams};
 use kube::{Resource as _, ResourceExt as _};
 use serde_json::json;
@@ -33,6 +34,22 @@ pub(super) fn last_known(object: &TenantShard) -> Report {
         last_moves: status.last_moves,
         ..Report::default()
     }
+}
+
+/// Writes that a pass ended before it had seen everything.
+pub(super) async fn report_trouble(context: &Context, object: &TenantShard, because: Because) -> Result<(), Error> {
+    // Nothing is written or searched without the database.
+    let serving = if because.reason == Reason::DatabaseUnreachable {
+        Serving::No(because.clone())
+    } else {
+        Serving::Unknown
+    };
+    let waiting = Report {
+        serving,
+        trouble: Some(because),
+        ..last_known(object)
+    };
+    report(context, object, waiting).await
 }
 
 /// Tells when to look again.

@@ -5,4 +5,4 @@ mod service;
 mod status;
 
 pub use service::{KINDS, ServiceKind};
-pub use status::{Observed, Pods, derive_status};
+pub use status::{Observed, Pods, derive_interrupted, derive_status};

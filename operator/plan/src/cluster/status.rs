@@ -14,6 +14,8 @@ pub struct Observed {
     pub migrated: Result<(), Because>,
     /// The vector store answers and the shared shards are ready.
     pub vector_store: Result<(), Because>,
+    /// All children are as they should be, and the Secrets that they name are there.
+    pub children: Result<(), Because>,
     /// The Deployments' pods.
     pub pods: Vec<Pods>,
     /// The shards, when the database could tell.
@@ -47,7 +49,7 @@ pub fn derive_status(
     seen: &Observed,
     now: Timestamp,
 ) -> AeternaClusterStatus {
-    let services = derive_services(&seen.pods);
+    let services = seen.children.clone().and_then(|()| derive_services(&seen.pods));
     let stages = [&seen.database, &seen.migrated, &seen.vector_store, &services];
     let first_trouble = stages.iter().find_map(|stage| stage.as_ref().err());
     let fine = Because::new(Reason::AsWanted, "all services run, and their stores answer");
@@ -92,6 +94,24 @@ pub fn derive_status(
             })
             .collect(),
         shards: seen.shards.clone(),
+    }
+}
+
+/// Derives the status after a pass that ended before it had seen everything: what it did not see stays.
+#[must_use]
+pub fn derive_interrupted(
+    old: Option<&AeternaClusterStatus>,
+    generation: Option<i64>,
+    because: &Because,
+    now: Timestamp,
+) -> AeternaClusterStatus {
+    let old = old.cloned().unwrap_or_default();
+    let mut conditions = Conditions::after(&old.conditions, generation, now);
+    conditions.set_outcome(false, because);
+    conditions.keep_others();
+    AeternaClusterStatus {
+        conditions: conditions.finish(),
+        ..old
     }
 }
 

@@ -31,6 +31,8 @@ pub struct Seen {
     pub shard: String,
     /// Whether that shard is a shared one.
     pub is_shared: bool,
+    /// Whether the move that has not switched yet, if there is one, goes to a shared shard.
+    pub heads_for_shared: bool,
     /// Its moves, newest first.
     pub moves: Vec<MoveView>,
 }
@@ -67,9 +69,9 @@ pub fn wanted_shard(placement: &Placement, default_dedicated: &str, seen: Option
             .or_else(|| seen.filter(|seen| seen.is_shared).map(|seen| seen.shard.clone()))
             // And one that is on its way to a shared shard goes on.
             .or_else(|| {
-                let moves = seen.map(|seen| seen.moves.as_slice()).unwrap_or_default();
-                let running = moves.iter().find(|moving| moving.step == Step::BeforeSwitch)?;
-                (!running.target.starts_with("dedicated")).then(|| running.target.clone())
+                let seen = seen.filter(|seen| seen.heads_for_shared)?;
+                let running = seen.moves.iter().find(|moving| moving.step == Step::BeforeSwitch)?;
+                Some(running.target.clone())
             }),
     }
 }
@@ -102,6 +104,7 @@ mod tests {
         Seen {
             shard: shard.to_owned(),
             is_shared: shard.starts_with("shared"),
+            heads_for_shared: false,
             moves: moves.collect(),
         }
     }
@@ -192,11 +195,17 @@ mod tests {
         let any = placement(PlacementMode::Shared);
         let there = seen("shared-shard-7", &[]);
         assert_eq!(wanted_shard(&any, "d", Some(&there)).as_deref(), Some("shared-shard-7"));
-        let on_the_way = seen("dedicated-a", &[("shared-shard-3", Step::BeforeSwitch)]);
+        // A name tells nothing about the kind.
+        let on_the_way = Seen {
+            heads_for_shared: true,
+            ..seen("dedicated-a", &[("dedicated-to-many", Step::BeforeSwitch)])
+        };
         assert_eq!(
             wanted_shard(&any, "d", Some(&on_the_way)).as_deref(),
-            Some("shared-shard-3")
+            Some("dedicated-to-many")
         );
+        let elsewhere = seen("dedicated-a", &[("mine", Step::BeforeSwitch)]);
+        assert_eq!(wanted_shard(&any, "d", Some(&elsewhere)), None);
         assert_eq!(wanted_shard(&any, "d", Some(&seen("dedicated-a", &[]))), None);
     }
 }

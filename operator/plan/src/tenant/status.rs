@@ -7,11 +7,25 @@ use jiff::Timestamp;
 
 use crate::report::{Because, Conditions, Holds};
 
+/// Whether the tenant's memories can be written and searched.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Serving {
+    /// Its stores answer.
+    Yes,
+    /// One of its stores does not.
+    No(Because),
+    /// Nobody has looked.
+    #[default]
+    Unknown,
+}
+
 /// What there is to report.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Report {
     /// Where the tenant is, as far as it is known.
     pub placement: Option<PlacementStatus>,
+    /// Whether it can be used there.
+    pub serving: Serving,
     /// The shard that the spec asks for.
     pub wanted: Option<String>,
     /// The move that runs or whose source is kept or cleaned.
@@ -38,19 +52,17 @@ pub fn derive_status(
     let conditions = old.map(|old| old.conditions.as_slice()).unwrap_or_default();
     let mut conditions = Conditions::after(conditions, generation, now);
     conditions.set_outcome(because.reason == Reason::AsWanted, &because);
-    match &report.placement {
-        Some(placement) => {
+    match (&report.placement, &report.serving) {
+        (Some(placement), Serving::Yes) => {
             let message = format!(
                 "searches and writes go to {} ({})",
                 placement.shard, placement.collection
             );
-            conditions.set(
-                ConditionType::Serving,
-                Holds::True,
-                &Because::new(Reason::AsWanted, message),
-            );
+            let because = Because::new(Reason::AsWanted, message);
+            conditions.set(ConditionType::Serving, Holds::True, &because);
         }
-        None => conditions.set(ConditionType::Serving, Holds::Unknown, &because),
+        (Some(_), Serving::No(why)) => conditions.set(ConditionType::Serving, Holds::False, why),
+        (Some(_), Serving::Unknown) | (None, _) => conditions.set(ConditionType::Serving, Holds::Unknown, &because),
     }
     TenantShardStatus {
         observed_generation: generation,
@@ -134,6 +146,7 @@ mod tests {
         };
         Report {
             placement: Some(placement),
+            serving: Serving::Yes,
             wanted: Some("dedicated-a".to_owned()),
             ..Report::default()
         }
@@ -162,6 +175,25 @@ mod tests {
         let serving = find_condition(&status.conditions, ConditionType::Serving).expect("set");
         assert_eq!(serving.status, "True");
         assert_eq!(ready(report), ("False".to_owned(), "Moving".to_owned()));
+    }
+
+    #[test]
+    fn a_tenant_whose_store_is_away_does_not_serve_and_one_that_nobody_looked_at_is_unknown() {
+        let serving = |serving| {
+            let report = Report {
+                serving,
+                ..at("dedicated-a")
+            };
+            let status = derive_status(None, Some(1), report, now());
+            let found = find_condition(&status.conditions, ConditionType::Serving).expect("set");
+            (found.status.clone(), found.reason.clone())
+        };
+        let away = Because::new(Reason::VectorStoreUnreachable, "no answer");
+        assert_eq!(
+            serving(Serving::No(away)),
+            ("False".to_owned(), "VectorStoreUnreachable".to_owned())
+        );
+        assert_eq!(serving(Serving::Unknown).0, "Unknown");
     }
 
     #[test]

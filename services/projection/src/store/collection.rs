@@ -228,14 +228,14 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::OtherIdentity`], [`Error::Unavailable`].
-    pub async fn drop_collection(&self, shard: &Shard) -> Result<()> {
-        match self.require_identity(&shard.collection, shard.identity).await {
+    pub async fn drop_collection(&self, collection: &str, identity: Uuid) -> Result<()> {
+        match self.require_identity(collection, identity).await {
             Err(Error::MissingCollection { .. }) => return Ok(()),
             other => other?,
         }
-        let deleted = self.client.delete_collection(&shard.collection);
+        let deleted = self.client.delete_collection(collection);
         match self
-            .bounded("drop the collection", &shard.collection, REQUEST_DEADLINE, deleted)
+            .bounded("drop the collection", collection, REQUEST_DEADLINE, deleted)
             .await
         {
             Ok(_) | Err(Error::MissingCollection { .. }) => Ok(()),

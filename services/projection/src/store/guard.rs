@@ -6,27 +6,30 @@ use super::Stamp;
 use super::point::{GENERATION, TENANT, VERSION};
 use crate::truth::Row;
 
-/// Builds the `update_filter` of a batch: one clause a row, or-ed.
+/// Builds the `update_filter` of a batch: what stands there is of this tenant, and older.
 ///
-/// A clause matches the existing point only if it is this row's, of this tenant, and older: of a smaller generation, or of
-/// the same generation and a smaller version.
+/// Older is a smaller generation, or the same generation and a version below that of the row with the same id. Only the last
+/// needs a clause for each row: a clause is short, for a batch has hundreds of them.
 pub fn build_guard(rows: &[&Row], stamp: &Stamp<'_>) -> Filter {
-    Filter::should(rows.iter().map(|row| Condition::from(build_clause(row, stamp))))
-}
-
-fn build_clause(row: &Row, stamp: &Stamp<'_>) -> Filter {
-    let older = Filter::should([
-        Condition::range(GENERATION, below(stamp.generation.0)),
+    let versions = rows.iter().map(|row| {
         Condition::from(Filter::must([
-            Condition::matches(GENERATION, stamp.generation.0),
+            Condition::has_id([row.point_id.to_string()]),
             Condition::range(VERSION, below(row.version)),
-        ])),
-    ]);
-    Filter::must([
-        Condition::has_id([row.point_id.to_string()]),
-        Condition::matches(TENANT, stamp.tenant.as_str().to_owned()),
-        Condition::from(older),
-    ])
+        ]))
+    });
+    let same_generation = Filter {
+        must: vec![Condition::matches(GENERATION, stamp.generation.0)],
+        should: versions.collect(),
+        ..Filter::default()
+    };
+    Filter {
+        must: vec![Condition::matches(TENANT, stamp.tenant.as_str().to_owned())],
+        should: vec![
+            Condition::range(GENERATION, below(stamp.generation.0)),
+            Condition::from(same_generation),
+        ],
+        ..Filter::default()
+    }
 }
 
 /// Qdrant's ranges are f64: exact for versions and for generations of incarnations below 2^13.

@@ -33,6 +33,21 @@ pub(super) fn secret(name: &str, from: &SecretKeyRef) -> EnvVar {
     }
 }
 
+/// Returns what the services' pods need from Secrets, besides the URL of the database and the key of the vector store.
+#[must_use]
+pub fn named_secrets(spec: &AeternaClusterSpec) -> Vec<&SecretKeyRef> {
+    let cache = spec.cache.iter().map(|cache| &cache.url_secret_ref);
+    let jwt = spec.auth.jwt.iter();
+    let auth = jwt.filter_map(|jwt| jwt.hmac_secret_ref.as_ref().or(jwt.public_key_secret_ref.as_ref()));
+    let remotes = spec
+        .embedding
+        .models
+        .iter()
+        .filter_map(|model| model.open_ai_compatible.as_ref());
+    let keys = remotes.filter_map(|remote| remote.api_key_secret_ref.as_ref());
+    cache.chain(auth).chain(keys).collect()
+}
+
 /// The environment of a service: the operator's variables, and the spec's own over them.
 pub(super) fn build_environment(spec: &AeternaClusterSpec, kind: ServiceKind) -> Vec<EnvVar> {
     let mut env = vec![

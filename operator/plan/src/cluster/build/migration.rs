@@ -8,7 +8,7 @@ use k8s_openapi::api::core::v1::{Container, PodTemplateSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use super::environment::secret;
-use super::pod::{build_container, build_pod, build_resources, image};
+use super::pod::{build_container, build_pod, build_resources};
 use super::{labels, metadata};
 
 const APP: &str = "aeterna-migrate";
@@ -22,8 +22,6 @@ pub fn build_migration(cluster: &AeternaCluster) -> Job {
         .migration_url_secret_ref
         .as_ref()
         .unwrap_or(&database.url_secret_ref);
-    let mut hash = DefaultHasher::new();
-    (image(&spec.release, "memory-service"), &from.name, &from.key).hash(&mut hash);
     let container = Container {
         args: Some(vec!["migrate".to_owned()]),
         env: Some(vec![secret("DATABASE_URL", from)]),
@@ -32,22 +30,30 @@ pub fn build_migration(cluster: &AeternaCluster) -> Job {
     };
     let mut pod = build_pod(spec, container);
     pod.restart_policy = Some("Never".to_owned());
+    let job = JobSpec {
+        backoff_limit: Some(3),
+        active_deadline_seconds: Some(1_800),
+        // A failed Job goes after a minute, and the operator tries again with a new one.
+        ttl_seconds_after_finished: Some(60),
+        template: PodTemplateSpec {
+            metadata: Some(ObjectMeta {
+                labels: Some(labels(APP)),
+                ..ObjectMeta::default()
+            }),
+            spec: Some(pod),
+        },
+        ..JobSpec::default()
+    };
     Job {
-        metadata: metadata(cluster, format!("{APP}-{:08x}", hash.finish() & 0xffff_ffff), APP),
-        spec: Some(JobSpec {
-            backoff_limit: Some(3),
-            active_deadline_seconds: Some(1_800),
-            // A failed Job goes after a minute, and the operator tries again with a new one.
-            ttl_seconds_after_finished: Some(60),
-            template: PodTemplateSpec {
-                metadata: Some(ObjectMeta {
-                    labels: Some(labels(APP)),
-                    ..ObjectMeta::default()
-                }),
-                spec: Some(pod),
-            },
-            ..JobSpec::default()
-        }),
+        metadata: metadata(cluster, format!("{APP}-{:08x}", hash(&job)), APP),
+        spec: Some(job),
         ..Job::default()
     }
+}
+
+/// Thirty-two bits of a hash of all that the Job runs: the API server lets none of it be changed.
+fn hash(job: &JobSpec) -> u64 {
+    let mut hash = DefaultHasher::new();
+    serde_json::to_string(job).unwrap_or_default().hash(&mut hash);
+    hash.finish() & 0xffff_ffff
 }

@@ -18,6 +18,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference}
 
 use super::{KINDS, ServiceKind};
 
+pub use environment::named_secrets;
 pub use migration::build_migration;
 
 /// The label that all children carry; watches select by it.

@@ -11,7 +11,7 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 /// The user of all our images.
 const NOBODY: i64 = 65_532;
 
-pub(super) fn image(release: &Release, name: &str) -> String {
+fn image(release: &Release, name: &str) -> String {
     format!("{}/{name}:{}", release.registry, release.version)
 }
 

@@ -69,13 +69,17 @@ fn no_secret_stands_in_a_pods_environment() {
 }
 
 #[test]
-fn another_release_has_another_migration() {
-    let name = |version: &str| {
-        build_migration(&cluster(&json!({"release": {"version": version}})))
+fn a_migration_that_runs_something_else_is_another_job() {
+    let name = |release: Value| {
+        build_migration(&cluster(&json!({"release": release})))
             .metadata
             .name
             .expect("named")
     };
-    assert_ne!(name("1"), name("2"));
-    assert_eq!(name("1"), name("1"));
+    let first = name(json!({"version": "1"}));
+    assert_eq!(first, name(json!({"version": "1"})));
+    assert_ne!(first, name(json!({"version": "2"})));
+    // A Job's template cannot be changed: to patch it is refused.
+    assert_ne!(first, name(json!({"version": "1", "pullSecrets": ["registry"]})));
+    assert_ne!(first, name(json!({"version": "1", "pullPolicy": "Always"})));
 }

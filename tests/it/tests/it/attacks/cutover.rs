@@ -75,13 +75,26 @@ async fn attack_08_a_store_that_stalls_under_the_fence_costs_one_try_and_no_writ
     let id = ground
         .begin(&tenant, &away, jiff::SignedDuration::from_hours(1))
         .await?;
-    let faults = ground.faults().clone();
-    let collection = away.collection.clone();
-    let probe = once(Point::FenceClosed, move || {
-        // One upsert is slower than any deadline.
-        faults.stall_next(Target::from(Op::Upsert).of(&collection), Duration::from_secs(20));
-        Box::pin(async {})
-    });
+    let stalled = AtomicBool::new(false);
+    let probe = {
+        let (ground, tenant, collection) = (Arc::clone(&ground), tenant.clone(), away.collection.clone());
+        Probe::new(move |point| {
+            let (ground, tenant) = (Arc::clone(&ground), tenant.clone());
+            if point == Point::FenceClosed && !stalled.swap(true, Ordering::SeqCst) {
+                // One upsert is slower than any deadline.
+                let upsert = Target::from(Op::Upsert).of(&collection);
+                ground.faults().stall_next(upsert, Duration::from_secs(20));
+            }
+            Box::pin(async move {
+                if point == Point::Begin(Step::Cutover) {
+                    // The last delta of each try has a row.
+                    write_until_taken(&ground, &tenant, &[create(Uuid::now_v7(), "late")])
+                        .await
+                        .expect("a write before the fence closes");
+                }
+            })
+        })
+    };
     let context = Context {
         probe,
         ..ground.context.clone()

@@ -29,7 +29,7 @@ async fn attack_14_a_collection_with_another_identity_is_not_touched() -> Result
         matches!(refused, Err(aeterna_projection::store::Error::OtherIdentity { .. })),
         "{refused:?}"
     );
-    let refused = ground.qdrant().drop_collection(&shard).await;
+    let refused = ground.qdrant().drop_collection(&shard.collection, shard.identity).await;
     ensure!(
         matches!(refused, Err(aeterna_projection::store::Error::OtherIdentity { .. })),
         "{refused:?}"

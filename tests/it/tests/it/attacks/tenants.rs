@@ -86,7 +86,10 @@ async fn attack_15_a_move_during_the_retention_of_another_ends_it_and_both_sourc
         aeterna_tenancy::shards::retire_if_unused(&ground.pool, ground.term, &second).await?,
         "it is unused"
     );
-    ground.qdrant().drop_collection(&second).await?;
+    ground
+        .qdrant()
+        .drop_collection(&second.collection, second.identity)
+        .await?;
     let again = ground.dedicated(&tenant).await?;
     ensure!(
         again.collection == "memories-acme-g2",

@@ -5,14 +5,7 @@ use std::net::SocketAddr;
 use aeterna_crds::v1alpha1::AeternaCluster;
 use aeterna_testkit::{Postgres, free_port};
 use aeterna_vectorstore::Server;
-use anyhow::{Context as _, Result, ensure};
-use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
-use k8s_openapi::api::batch::v1::Job;
-use k8s_openapi::api::core::v1::Service;
-use k8s_openapi::api::policy::v1::PodDisruptionBudget;
-use kube::ResourceExt as _;
-use kube::api::{Api, ListParams, Patch, PatchParams};
+use anyhow::{Result, ensure};
 use qdrant_client::qdrant::qdrant_server::{Qdrant, QdrantServer};
 use qdrant_client::qdrant::{
     CreateCollectionBuilder, Distance, HealthCheckReply, HealthCheckRequest, VectorParamsBuilder,
@@ -41,7 +34,7 @@ async fn a_missing_secret_and_a_missing_key_are_told_apart_and_heal() -> Result<
         .await?;
     place.make_secret("mysql://nowhere").await?;
     place
-        .wait::<AeternaCluster>("aeterna", "DatabaseReady", "SecretKeyMissing")
+        .wait::<AeternaCluster>("aeterna", "DatabaseReady", "SecretInvalid")
         .await?;
     place.make_secret(&place.database_url).await?;
     place
@@ -64,58 +57,6 @@ async fn a_database_that_is_away_is_waited_for() -> Result<()> {
     server.start_again().await?;
     place
         .wait::<AeternaCluster>("aeterna", "DatabaseReady", "AsWanted")
-        .await
-        .map(|_| ())
-}
-
-#[tokio::test]
-async fn a_second_cluster_on_the_same_database_is_refused_until_it_has_its_own() -> Result<()> {
-    let first = Place::with_cluster().await?;
-    let second = Place::new().await?;
-    second.migrate().await?;
-    second.make_secret(&first.database_url).await?;
-    second.make_cluster(json!({})).await?;
-    let told = second
-        .wait_fault::<AeternaCluster>("aeterna", "DatabaseReady", "DatabaseOwnedByAnother", true)
-        .await?;
-    ensure!(told.message.contains(&first.namespace), "{}", told.message);
-    second.make_secret(&second.database_url).await?;
-    second
-        .wait::<AeternaCluster>("aeterna", "DatabaseReady", "AsWanted")
-        .await
-        .map(|_| ())
-}
-
-#[tokio::test]
-async fn a_cluster_that_is_made_anew_inherits_its_database_when_somebody_says_so() -> Result<()> {
-    let place = Place::with_cluster().await?;
-    let old = place
-        .api::<AeternaCluster>()
-        .get("aeterna")
-        .await?
-        .uid()
-        .context("a uid")?;
-    place.delete::<AeternaCluster>("aeterna").await?;
-    place.make_cluster(json!({})).await?;
-    let told = place
-        .wait::<AeternaCluster>("aeterna", "DatabaseReady", "DatabaseOwnedByAnother")
-        .await?;
-    ensure!(
-        told.message.contains(&old) && told.message.contains("aeterna.dev/heir-of"),
-        "{}",
-        told.message
-    );
-    let stranger = json!({"metadata": {"annotations": {"aeterna.dev/heir-of": uuid::Uuid::new_v4()}}});
-    place.change::<AeternaCluster>("aeterna", stranger).await?;
-    place.expect_quiet::<AeternaCluster>("aeterna").await?;
-    place
-        .change::<AeternaCluster>(
-            "aeterna",
-            json!({"metadata": {"annotations": {"aeterna.dev/heir-of": old}}}),
-        )
-        .await?;
-    place
-        .wait::<AeternaCluster>("aeterna", "VectorStoreReady", "AsWanted")
         .await
         .map(|_| ())
 }
@@ -239,101 +180,38 @@ async fn a_collection_of_another_cluster_is_left_alone_and_named() -> Result<()>
 }
 
 #[tokio::test]
-async fn schemas_are_built_by_a_job_and_its_failure_is_told() -> Result<()> {
-    let place = Place::new().await?;
-    place.make_secret(&place.database_url).await?;
-    place.make_cluster(json!({})).await?;
-    place.wait::<AeternaCluster>("aeterna", "Migrated", "Migrating").await?;
-    let jobs: Api<Job> = Api::namespaced(place.client.clone(), &place.namespace);
-    let job = jobs.list(&ListParams::default()).await?.items.pop().context("no Job")?;
-    let deployments: Api<Deployment> = Api::namespaced(place.client.clone(), &place.namespace);
-    ensure!(
-        deployments.list(&ListParams::default()).await?.items.is_empty(),
-        "services before their schemas"
-    );
-    // There is no node on which the Job could fail by itself: this is what its controller writes when it gives up.
-    let name = job.name_any();
-    let started = async || {
-        anyhow::Ok(
-            jobs.get(&name)
-                .await?
-                .status
-                .is_some_and(|status| status.start_time.is_some()),
-        )
-    };
-    place.wait_until("the Job's controller has seen it", started).await?;
-    let now = aeterna_kit::clock::now();
-    let verdict = |kind: &str| {
-        json!({"type": kind, "status": "True", "reason": "BackoffLimitExceeded",
-            "message": "Job has reached the specified backoff limit", "lastTransitionTime": now, "lastProbeTime": now})
-    };
-    let status = json!({"status": {"active": 0, "ready": 0, "failed": 4,
-        "conditions": [verdict("FailureTarget"), verdict("Failed")]}});
-    jobs.patch_status(&name, &PatchParams::default(), &Patch::Merge(&status))
-        .await?;
+async fn a_vector_store_that_moves_away_from_its_collections_is_told_until_it_is_back() -> Result<()> {
+    let place = Place::with_cluster().await?;
+    let at = |url: String| json!({"spec": {"vectorStore": {"external": {"url": url}}}});
+    let elsewhere = at(format!("http://127.0.0.1:{}", free_port()?));
+    place.change::<AeternaCluster>("aeterna", elsewhere).await?;
     let told = place
-        .wait::<AeternaCluster>("aeterna", "Migrated", "MigrationFailed")
+        .wait_fault::<AeternaCluster>("aeterna", "VectorStoreReady", "VectorStoreUrlChanged", true)
         .await?;
-    ensure!(told.message.contains(&name), "{}", told.message);
-    place.migrate().await?;
+    ensure!(told.message.contains(&place.store.url()), "{}", told.message);
+    place.change::<AeternaCluster>("aeterna", at(place.store.url())).await?;
     place
-        .wait::<AeternaCluster>("aeterna", "Migrated", "AsWanted")
+        .wait::<AeternaCluster>("aeterna", "VectorStoreReady", "AsWanted")
         .await
         .map(|_| ())
 }
 
 #[tokio::test]
-async fn a_cluster_has_the_children_that_the_seed_names_and_no_others() -> Result<()> {
+async fn a_shard_out_of_the_list_drains_and_is_ready_again_when_it_is_back() -> Result<()> {
     let place = Place::with_cluster().await?;
-    place
-        .wait::<AeternaCluster>("aeterna", "ServicesAvailable", "RollingOut")
-        .await?;
-    let names = |items: Vec<String>| {
-        let mut names = items;
-        names.sort();
-        names.join(" ")
+    let listed = |names: &[&str]| {
+        let shards: Vec<_> = names.iter().map(|name| json!({"name": name})).collect();
+        json!({"spec": {"sharding": {"sharedShards": shards}}})
     };
-    macro_rules! listed {
-        ($kind:ty) => {{
-            let api: Api<$kind> = Api::namespaced(place.client.clone(), &place.namespace);
-            names(
-                api.list(&ListParams::default())
-                    .await?
-                    .iter()
-                    .map(|item| item.name_any())
-                    .collect(),
-            )
-        }};
-    }
-    let services = "governance-service knowledge-service memory-service sync-service";
-    ensure!(listed!(Service) == services, "{}", listed!(Service));
-    ensure!(
-        listed!(Deployment) == format!("aeterna-relocator {services}"),
-        "{}",
-        listed!(Deployment)
-    );
-    let autoscalers = "knowledge-service-hpa memory-service-hpa";
-    ensure!(
-        listed!(HorizontalPodAutoscaler) == autoscalers,
-        "{}",
-        listed!(HorizontalPodAutoscaler)
-    );
-    ensure!(
-        listed!(PodDisruptionBudget).contains("memory-service"),
-        "{}",
-        listed!(PodDisruptionBudget)
-    );
-    // Fixed replicas take the autoscaler away.
+    let becomes = async |wanted: &str| {
+        let query = "select state from routing.shards where shard_id = 'shared-shard-1'";
+        let is = async || Ok(sqlx::query_scalar::<_, String>(query).fetch_one(&place.root).await? == wanted);
+        place.wait_until(wanted, is).await
+    };
+    place.change::<AeternaCluster>("aeterna", listed(&["b"])).await?;
+    becomes("draining").await?;
     place
-        .change::<AeternaCluster>("aeterna", json!({"spec": {"services": {"knowledge": {"replicas": 1}}}}))
+        .change::<AeternaCluster>("aeterna", listed(&["b", "shared-shard-1"]))
         .await?;
-    place
-        .wait::<AeternaCluster>("aeterna", "ServicesAvailable", "RollingOut")
-        .await?;
-    ensure!(
-        !listed!(HorizontalPodAutoscaler).contains("knowledge"),
-        "{}",
-        listed!(HorizontalPodAutoscaler)
-    );
-    place.expect_quiet::<AeternaCluster>("aeterna").await
+    becomes("ready").await
 }

@@ -1,6 +1,6 @@
 //! What deleting a TenantShard does.
 
-use aeterna_crds::v1alpha1::TenantShard;
+use aeterna_crds::v1alpha1::{AeternaCluster, TenantShard};
 use anyhow::{Result, ensure};
 use k8s_openapi::api::core::v1::Namespace;
 use kube::ResourceExt as _;
@@ -78,5 +78,42 @@ async fn a_namespace_that_goes_takes_its_tenants_with_it() -> Result<()> {
         ensure!(tokio::time::Instant::now() < deadline, "the namespace hangs");
         tokio::time::sleep(std::time::Duration::from_millis(200)).await;
     }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_deletion_waits_for_a_cluster_that_is_not_ready() -> Result<()> {
+    let place = Place::with_cluster().await?;
+    place.make_tenant("acme", json!({"deletionPolicy": "Release"})).await?;
+    place.wait::<TenantShard>("acme", "Ready", "AsWanted").await?;
+    let at = |url: String| json!({"spec": {"vectorStore": {"external": {"url": url}}}});
+    place
+        .change::<AeternaCluster>("aeterna", at("http://127.0.0.1:1".to_owned()))
+        .await?;
+    // Another URL of the same database: all that was known of it is forgotten, as it is by an operator that starts.
+    place
+        .make_secret(&format!("{}?application_name=another", place.database_url))
+        .await?;
+    place
+        .wait::<AeternaCluster>("aeterna", "VectorStoreReady", "VectorStoreUrlChanged")
+        .await?;
+    let mut pokes = 0;
+    let not_ready = async || {
+        pokes += 1;
+        let poke = json!({"metadata": {"annotations": {"tests/poke": pokes.to_string()}}});
+        place.change::<TenantShard>("acme", poke).await?;
+        let object = place.api::<TenantShard>().get("acme").await?;
+        let conditions = object.status.unwrap_or_default().conditions;
+        Ok(conditions.iter().any(|condition| condition.reason == "ClusterNotReady"))
+    };
+    place.wait_until("the cluster is not ready", not_ready).await?;
+    let api = place.api::<TenantShard>();
+    api.delete("acme", &DeleteParams::default()).await?;
+    place.expect_quiet::<TenantShard>("acme").await?;
+    ensure!(owner(&place).await?.0.is_some(), "released by nobody");
+    place.change::<AeternaCluster>("aeterna", at(place.store.url())).await?;
+    let gone = async || Ok(api.get_opt("acme").await?.is_none());
+    place.wait_until("the object is gone", gone).await?;
+    ensure!(owner(&place).await?.0.is_none(), "it went without letting go");
     Ok(())
 }

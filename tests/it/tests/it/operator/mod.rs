@@ -2,9 +2,11 @@
 //!
 //! There are no nodes here, so no pod ever starts; what a kubelet decides is tested on the real node, by `tests/e2e`.
 
+mod children;
 mod clusters;
 mod deletion;
 mod leadership;
+mod owners;
 mod place;
 mod refused;
 mod tenants;

@@ -135,6 +135,8 @@ async fn a_tenant_shard_that_contradicts_itself_is_refused_with_a_reason() -> Re
         (json!({}), "tenantId"),
         (json!({"tenantId": ""}), "tenantId"),
         (json!({"tenantId": "x".repeat(129)}), "tenantId"),
+        (json!({"tenantId": "ü".repeat(65)}), "more than 128 bytes"),
+        (json!({"tenantId": "a\nb"}), "tenantId"),
         (
             json!({"tenantId": "a", "placement": {"mode": "Dedicated", "shared": {"shard": "s"}}}),
             "belongs to mode Shared; remove it",

@@ -1,6 +1,7 @@
 //! What a TenantShard says about its place, and how it heals.
 
 use aeterna_crds::v1alpha1::{AeternaCluster, TenantShard};
+use aeterna_testkit::Postgres;
 use anyhow::{Result, ensure};
 use serde_json::json;
 
@@ -150,7 +151,6 @@ async fn a_changed_placement_is_one_intent_and_a_change_of_mind_cancels_it() -> 
         .change::<TenantShard>("acme", json!({"spec": {"placement": {"mode": "Dedicated"}}}))
         .await?;
     place.wait::<TenantShard>("acme", "Ready", "Moving").await?;
-    place.wait::<TenantShard>("acme", "Serving", "Moving").await.ok();
     place.expect_quiet::<TenantShard>("acme").await?;
     let count = async || -> Result<i64> {
         Ok(sqlx::query_scalar("select count(*) from routing.moves")
@@ -169,5 +169,58 @@ async fn a_changed_placement_is_one_intent_and_a_change_of_mind_cancels_it() -> 
         "{status:#?}"
     );
     ensure!(count().await? == 1, "{} moves", count().await?);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_database_that_goes_away_is_told_by_its_tenants_and_so_is_its_return() -> Result<()> {
+    let mut server = Postgres::start().await?;
+    let place = Place::on(&server).await?;
+    place.migrate().await?;
+    place.make_secret(&place.database_url).await?;
+    place.make_cluster(json!({})).await?;
+    place.make_tenant("acme", json!({})).await?;
+    place.wait::<TenantShard>("acme", "Ready", "AsWanted").await?;
+    server.stop()?;
+    place
+        .wait::<TenantShard>("acme", "Ready", "DatabaseUnreachable")
+        .await?;
+    let serving = place
+        .wait::<TenantShard>("acme", "Serving", "DatabaseUnreachable")
+        .await?;
+    ensure!(serving.status == "False", "{serving:?}");
+    place.expect_quiet::<TenantShard>("acme").await?;
+    server.start_again().await?;
+    place.wait::<TenantShard>("acme", "Ready", "AsWanted").await?;
+    place
+        .wait::<TenantShard>("acme", "Serving", "AsWanted")
+        .await
+        .map(|_| ())
+}
+
+#[tokio::test]
+async fn a_tenant_keeps_its_model_on_its_way_to_a_shard_of_its_own() -> Result<()> {
+    let place = Place::with_cluster().await?;
+    place.make_tenant("acme", json!({})).await?;
+    place.wait::<TenantShard>("acme", "Ready", "AsWanted").await?;
+    let cluster = place.api::<AeternaCluster>().get("aeterna").await?;
+    let old = &cluster.spec.embedding;
+    let mut models = serde_json::to_value(&old.models)?;
+    let mut another = models[0].clone();
+    another["name"] = json!("another");
+    models.as_array_mut().expect("a list").push(another);
+    let new = json!({"spec": {"embedding": {"default": "another", "models": models}}});
+    place.change::<AeternaCluster>("aeterna", new).await?;
+    place
+        .wait::<AeternaCluster>("aeterna", "VectorStoreReady", "AsWanted")
+        .await?;
+    place
+        .change::<TenantShard>("acme", json!({"spec": {"placement": {"mode": "Dedicated"}}}))
+        .await?;
+    place.wait::<TenantShard>("acme", "Ready", "Moving").await?;
+    let models: Vec<String> = sqlx::query_scalar("select model from routing.shards where state = 'ready'")
+        .fetch_all(&place.root)
+        .await?;
+    ensure!(models == [old.default.clone(), old.default.clone()], "{models:?}");
     Ok(())
 }

@@ -1,0 +1,64 @@
+//! Texts and queries: pieces of this repository's own sentences, the same in every run.
+
+/// English with the repetitions of a subject: some 2,000 words.
+const SOURCES: [&str; 4] = [
+    include_str!("../../../README.md"),
+    include_str!("../../../docs/architecture.md"),
+    include_str!("../../../docs/move-protocol.md"),
+    include_str!("../../../tests/cluster/README.md"),
+];
+
+/// Pieces of a text, and the words of a piece: some 300 bytes in all.
+const SHAPE: (u64, usize) = (3, 16);
+
+/// Words of a query.
+const QUERY: usize = 3;
+
+/// The words, in the order of the sources.
+#[derive(Debug)]
+pub struct Corpus(Vec<&'static str>);
+
+impl Corpus {
+    /// Cuts the sources into words.
+    pub fn new() -> Self {
+        let words = SOURCES.iter().flat_map(|source| source.split_whitespace());
+        Self(words.filter(|word| word.chars().all(char::is_alphabetic)).collect())
+    }
+
+    /// Returns the `n`th text; no two are the same.
+    pub fn text(&self, n: u64) -> String {
+        let pieces = (0..SHAPE.0).flat_map(|piece| self.piece(n, piece).take(SHAPE.1));
+        format!("{n} {}", pieces.collect::<Vec<_>>().join(" "))
+    }
+
+    /// Returns a query to which the `n`th text is an answer.
+    pub fn query(&self, n: u64) -> String {
+        self.piece(n, 0).skip(2).take(QUERY).collect::<Vec<_>>().join(" ")
+    }
+
+    fn piece(&self, n: u64, piece: u64) -> impl Iterator<Item = &'static str> {
+        let start = pick(n * SHAPE.0 + piece, self.0.len());
+        self.0.iter().copied().cycle().skip(start)
+    }
+}
+
+/// Picks one of so many, as if by chance, and the same in every run.
+pub fn pick(seed: u64, of: usize) -> usize {
+    let mixed = (seed ^ (seed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    let number = usize::try_from((mixed ^ (mixed >> 31)) >> 16).unwrap_or_default();
+    number.checked_rem(of).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_query_is_a_piece_of_its_text() {
+        let corpus = Corpus::new();
+        let (text, query) = (corpus.text(7), corpus.query(7));
+        assert!(text.contains(&query), "{text} / {query}");
+        assert_ne!(text, corpus.text(8));
+    }
+}

@@ -1,0 +1,9 @@
+//! The figures, one file each. Each lays what it needs on its ground, measures, and returns lines of the table.
+
+pub mod copy;
+pub mod get;
+pub mod operator;
+pub mod pause;
+pub mod post;
+pub mod search;
+pub mod served;
