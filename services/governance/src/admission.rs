@@ -43,8 +43,22 @@ impl Admitted {
     ) -> Result<Self, Problem> {
         let mut tx = Scoped::open(&state.pool, &caller.scope).await.or_problem()?;
         let principal = identify(&mut tx, caller).await.or_problem()?;
+        let this = Self {
+            tx,
+            actor: describe(&principal, origin),
+            principal,
+            decision_id: Uuid::nil(),
+        };
+        this.require(action, id).await
+    }
+
+    /// Asks for one more action, for what only the row can tell.
+    ///
+    /// # Errors
+    /// Those of [`Admitted::open`].
+    pub async fn require(mut self, action: Action, id: &str) -> Result<Self, Problem> {
         let decision = decide_builtin(&Question {
-            principal: principal.clone(),
+            principal: self.principal.clone(),
             action: action.name.to_owned(),
             resource: Resource {
                 kind: action.resource.to_owned(),
@@ -53,20 +67,15 @@ impl Admitted {
             },
             context: Map::new(),
         });
-        let mut this = Self {
-            tx,
-            actor: describe(&principal, origin),
-            principal,
-            decision_id: decision.id,
-        };
+        self.decision_id = decision.id;
         if decision.allowed {
-            return Ok(this);
+            return Ok(self);
         }
         let why = decision.reason.unwrap_or_else(|| decision.determining.join(", "));
         let details = Map::from_iter([("reason".to_owned(), Value::String(why.clone()))]);
-        this.tell(action.name, (action.resource, id), Outcome::Deny, details)
+        self.tell(action.name, (action.resource, id), Outcome::Deny, details)
             .await?;
-        this.close().await?;
+        self.close().await?;
         let detail = format!("{} is not allowed: {why} (decision {})", action.name, decision.id);
         Err(Problem::new(Code::Forbidden, detail))
     }

@@ -1,11 +1,12 @@
 //! The governance service: who may do what, who has agreed to it, and what has happened.
 //!
 //! Policies are texts with versions ([`policy`]), decided by an engine without IO ([`engine`]) under the roles' own rights
-//! ([`rbac`]); every change is told to the audit log in its own
+//! ([`rbac`]); approvals are a pure state machine ([`approval`]); every change is told to the audit log in its own
 //! transaction ([`audit`]). Each endpoint ([`routes`]) begins with [`admission`]: a decision, or nothing.
 
 pub mod admission;
 pub mod anchor;
+pub mod approval;
 pub mod audit;
 pub mod canonical;
 pub mod cursor;

@@ -8,7 +8,7 @@ use utoipa_axum::routes;
 
 use aeterna_kit::service::document;
 
-use crate::routes::{audit, policies, roles};
+use crate::routes::{approval, audit, policies, roles};
 use crate::state::State;
 
 #[derive(OpenApi)]
@@ -27,6 +27,13 @@ fn api() -> OpenApiRouter<State> {
         .routes(routes!(policies::evaluate::evaluate))
         .routes(routes!(policies::validate::validate))
         .routes(routes!(policies::simulate::simulate))
+        .routes(routes!(approval::request::request))
+        .routes(routes!(approval::decide::decide))
+        .routes(routes!(approval::list::list))
+        .routes(routes!(approval::get::get, approval::amend::amend))
+        .routes(routes!(approval::cancel::cancel))
+        .routes(routes!(approval::break_glass::break_glass))
+        .routes(routes!(approval::apply::apply))
         .routes(routes!(roles::list::list))
         .routes(routes!(roles::grant::grant))
         .routes(routes!(roles::revoke::revoke))

@@ -63,6 +63,7 @@ impl State {
 
     /// Starts what the service does without being asked.
     pub fn spawn_workers(&self) {
+        spawn_forever("expiry", worker::expiry::run(self.pool.clone()));
         if let Some(anchor) = self.anchor.clone() {
             let (pool, interval) = (self.pool.clone(), self.checkpoint_interval);
             spawn_forever("checkpoints", worker::checkpoints::run(pool, anchor, interval));

@@ -71,6 +71,28 @@ pub enum Code {
     PreconditionFailed,
     /// A change needs `If-Match`.
     PreconditionRequired,
+    /// No such approval request.
+    ApprovalNotFound,
+    /// Nobody decides on a request of his own, nor through an agent.
+    SelfApproval,
+    /// The caller holds none of the step's roles.
+    NotEligible,
+    /// The caller has decided before.
+    AlreadyDecided,
+    /// The request is no longer pending.
+    NotPending,
+    /// The request is not approved.
+    NotApproved,
+    /// The request was applied before.
+    AlreadyApplied,
+    /// The payload is another than the one that was looked at.
+    PayloadChanged,
+    /// The request's time is over.
+    Expired,
+    /// No set of approvers could satisfy the rule.
+    Unsatisfiable,
+    /// A request of this risk needs a justification.
+    JustificationRequired,
     /// This instance has no key to sign with.
     NoSigningKey,
     /// A store that this needs is away.
@@ -225,6 +247,41 @@ impl Code {
                 "PRECONDITION_REQUIRED",
                 StatusCode::PRECONDITION_REQUIRED,
                 "Say which version is changed",
+            ),
+            Self::ApprovalNotFound => (
+                "APPROVAL_NOT_FOUND",
+                StatusCode::NOT_FOUND,
+                "There is no such approval request",
+            ),
+            Self::SelfApproval => (
+                "SELF_APPROVAL",
+                StatusCode::FORBIDDEN,
+                "Nobody approves a request of his own",
+            ),
+            Self::NotEligible => (
+                "NOT_ELIGIBLE",
+                StatusCode::FORBIDDEN,
+                "The caller may not decide on this step",
+            ),
+            Self::AlreadyDecided => ("ALREADY_DECIDED", StatusCode::CONFLICT, "The caller has decided before"),
+            Self::NotPending => ("NOT_PENDING", StatusCode::CONFLICT, "The request is not pending"),
+            Self::NotApproved => ("NOT_APPROVED", StatusCode::CONFLICT, "The request is not approved"),
+            Self::AlreadyApplied => (
+                "ALREADY_APPLIED",
+                StatusCode::CONFLICT,
+                "The request was applied before",
+            ),
+            Self::PayloadChanged => ("PAYLOAD_CHANGED", StatusCode::CONFLICT, "The payload has changed"),
+            Self::Expired => ("EXPIRED", StatusCode::GONE, "The request has expired"),
+            Self::Unsatisfiable => (
+                "UNSATISFIABLE_RULE",
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "The rule can never be satisfied",
+            ),
+            Self::JustificationRequired => (
+                "JUSTIFICATION_REQUIRED",
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "A justification is needed",
             ),
             Self::NoSigningKey => (
                 "NO_SIGNING_KEY",

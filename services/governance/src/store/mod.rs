@@ -1,6 +1,7 @@
 //! SQL of the schema `governance`, and nowhere else. Every function works in a [`Scoped`] transaction, so a query cannot
 //! run in another tenant's scope than the one it names.
 
+pub mod approvals;
 pub mod audit;
 pub mod policies;
 pub mod roles;

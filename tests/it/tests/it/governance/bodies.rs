@@ -38,6 +38,11 @@ pub fn valid(path: &str) -> Value {
         "validate" => json!({"context": {}}),
         "simulate" => json!({"policy": constraint("a")}),
         "grant" | "revoke" => json!({"principal": "ann", "role": "Viewer"}),
+        "request" => json!({"requestType": "sync", "title": "a", "payload": {}, "riskLevel": "low"}),
+        "decide" => json!({"requestNumber": "REQ-2026-0001", "decision": "approve"}),
+        _ if path.contains("/apply/") => json!({"payloadHash": "00"}),
+        _ if path.contains("/break-glass/") => json!({"justification": "a"}),
+        _ if path.contains("/approval/") => json!({"payload": {}}),
         _ => constraint("a"),
     }
 }

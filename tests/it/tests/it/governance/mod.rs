@@ -1,5 +1,7 @@
 //! The governance service over HTTP, on a real database.
 
+mod approval_ends;
+mod approvals;
 mod audit;
 mod bodies;
 mod outages;

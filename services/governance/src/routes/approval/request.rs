@@ -1,0 +1,339 @@
+//! `POST /api/v1/approval/request`: asks for an approval.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use axum::extract::State as Shared;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+use sha2::{Digest as _, Sha256};
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use aeterna_kit::auth::Caller;
+use aeterna_kit::http::extract::Json;
+use aeterna_kit::problem::{Code, Problem};
+
+use super::effect::Effect;
+use super::view::{View, details};
+use crate::admission::Admitted;
+use crate::approval::rules::{self, Risk};
+use crate::approval::{Request as Core, Status, Step};
+use crate::audit::hex;
+use crate::canonical;
+use crate::origin::Origin;
+use crate::rbac::{Role, action};
+use crate::state::State;
+use crate::store::approvals::{self, Stored};
+use crate::store::{OrProblem as _, Scoped, roles};
+
+/// Largest payload, in bytes of JSON.
+const PAYLOAD: usize = 64 * 1024;
+
+/// How long a request may wait, in hours: what it is unless said, and at most a month.
+const HOURS: (i64, i64) = (72, 720);
+
+/// What is asked for.
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Request {
+    /// What it is about.
+    pub request_type: Kind,
+    /// The kind of thing, at most 128 bytes.
+    pub target_type: Option<String>,
+    /// Which one, at most 256 bytes.
+    pub target_id: Option<String>,
+    /// 1 to 256 bytes.
+    pub title: String,
+    /// At most 4 KiB.
+    pub description: Option<String>,
+    /// What will be done, at most 64 KiB. Of type `policy` `{"policyId", "version"}`: that version is activated; of type
+    /// `role` `{"principal", "role"}`: it is granted. Of other types the asker does it when he applies the request.
+    #[schema(value_type = Object)]
+    pub payload: Map<String, Value>,
+    /// How much harm it can do; decides what it takes.
+    pub risk_level: Risk,
+    /// How many approvers; not fewer than the risk demands.
+    pub required_approvals: Option<u32>,
+    /// Of which roles; not lower than the risk demands.
+    pub approver_roles: Option<Vec<Role>>,
+    /// Steps in order, in the place of the two above.
+    pub steps: Option<Vec<Step>>,
+    /// Hours until it expires, 1 to 720; 72 unless said.
+    pub expires_in_hours: Option<i64>,
+    /// Why, at most 4 KiB. Needed for high and critical.
+    pub justification: Option<String>,
+}
+
+/// What a request is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// Activating a policy.
+    Policy,
+    /// Knowledge.
+    Knowledge,
+    /// Memories.
+    Memory,
+    /// Granting a role.
+    Role,
+    /// Configuration.
+    Config,
+    /// Moving a tenant.
+    TenantMigration,
+    /// Synchronising.
+    Sync,
+}
+
+/// A request as it was made.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Made {
+    /// The request.
+    #[serde(flatten)]
+    pub request: View,
+    /// How many people could approve it at this moment.
+    pub eligible_approvers: usize,
+}
+
+/// Asks for an approval.
+///
+/// # Errors
+/// Those of the document.
+#[utoipa::path(
+    post, path = "/api/v1/approval/request", tag = "approval", request_body = Request,
+    params(("Idempotency-Key" = Option<String>, Header, description = "A retry with the same key asks for nothing twice")),
+    responses(
+        (status = 201, description = "Made; it waits for votes", body = Made),
+        (status = 200, description = "It was made before, under the same key", body = Made),
+        (status = 403, description = "The caller may not"),
+        (status = 409, description = "The key was used for another request"),
+        (status = 422, description = "A field does not fit, a justification is needed, or nobody could approve it"),
+        (status = 503, description = "The database is away; see Retry-After"),
+    )
+)]
+pub async fn request(
+    caller: Caller,
+    origin: Origin,
+    Shared(state): Shared<State>,
+    headers: HeaderMap,
+    Json(asked): Json<Request>,
+) -> Result<Response, Problem> {
+    let steps = check(&asked)?;
+    let key = idempotency_key(&headers)?;
+    let mut desk = Admitted::open(&state, &caller, origin, action::APPROVAL_REQUEST, "new").await?;
+    let request_hash = hash(&canonical::write(&json!(asked)));
+    if let Some(key) = key
+        && let Some(before) = approvals::fetch_by_key(&mut desk.tx, &desk.principal.id, key)
+            .await
+            .or_problem()?
+    {
+        return repeat(before, &request_hash);
+    }
+    let eligible = count_eligible(&mut desk.tx, &steps, desk.principal.human()).await?;
+    let now = approvals::fetch_now(&mut desk.tx).await.or_problem()?;
+    let number = approvals::take_number(&mut desk.tx, now.to_zoned(jiff::tz::TimeZone::UTC).year())
+        .await
+        .or_problem()?;
+    let new = assemble(asked, steps, &desk, (now, number, request_hash));
+    let Some(stored) = approvals::create(&mut desk.tx, &new, key).await.or_problem()? else {
+        // Another retry was quicker; the next one finds what it made.
+        return Err(Problem::new(
+            Code::Unavailable,
+            "a request with the same key is being made; try again",
+        ));
+    };
+    let told = details(&stored, &[("eligibleApprovers", json!(eligible))]);
+    desk.note("approval.request", ("Approval", &stored.id.to_string()), told)
+        .await?;
+    desk.close().await?;
+    Ok(respond(StatusCode::CREATED, stored, eligible))
+}
+
+fn repeat(before: Stored, request_hash: &str) -> Result<Response, Problem> {
+    if before.request_hash != request_hash {
+        let detail = "the key was used for another request";
+        return Err(Problem::field(Code::IdempotencyConflict, "Idempotency-Key", detail));
+    }
+    Ok(respond(StatusCode::OK, before, 0))
+}
+
+fn respond(status: StatusCode, stored: Stored, eligible_approvers: usize) -> Response {
+    let location = format!("/api/v1/approval/{}", stored.id);
+    let made = Made {
+        request: View::of(stored, Vec::new(), &|_| Vec::new()),
+        eligible_approvers,
+    };
+    (status, [(header::LOCATION, location)], axum::Json(made)).into_response()
+}
+
+fn assemble(asked: Request, steps: Vec<Step>, desk: &Admitted, made: (Timestamp, String, String)) -> Stored {
+    let (now, number, request_hash) = made;
+    let payload = canonical::write(&Value::Object(asked.payload));
+    let hours = asked.expires_in_hours.unwrap_or(HOURS.0);
+    Stored {
+        id: Uuid::now_v7(),
+        number,
+        request_type: kind_name(asked.request_type).to_owned(),
+        target: (asked.target_type, asked.target_id),
+        title: asked.title,
+        description: asked.description,
+        risk: asked.risk_level,
+        justification: asked.justification,
+        requested_by: desk.principal.id.clone(),
+        broken_glass: false,
+        request_hash,
+        created_at: now,
+        resolved_at: None,
+        core: Core {
+            status: Status::Pending,
+            requester: desk.principal.human().to_owned(),
+            steps,
+            votes: Vec::new(),
+            payload_hash: hash(&payload),
+            expires_at: now.checked_add(SignedDuration::from_hours(hours)).unwrap_or(now),
+        },
+        payload,
+    }
+}
+
+fn kind_name(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Policy => "policy",
+        Kind::Knowledge => "knowledge",
+        Kind::Memory => "memory",
+        Kind::Role => "role",
+        Kind::Config => "config",
+        Kind::TenantMigration => "tenant_migration",
+        Kind::Sync => "sync",
+    }
+}
+
+/// The hash of a payload in its one spelling.
+#[must_use]
+pub fn hash(text: &str) -> String {
+    hex(&Sha256::digest(text))
+}
+
+fn check(asked: &Request) -> Result<Vec<Step>, Problem> {
+    let texts = [
+        ("/title", Some(&asked.title), 256),
+        ("/targetType", asked.target_type.as_ref(), 128),
+        ("/targetId", asked.target_id.as_ref(), 256),
+        ("/description", asked.description.as_ref(), 4 * 1024),
+        ("/justification", asked.justification.as_ref(), 4 * 1024),
+    ];
+    for (pointer, text, most) in texts {
+        if text.is_some_and(|text| text.trim().is_empty() || text.len() > most || text.contains('\0')) {
+            return refuse(pointer, &format!("1 to {most} bytes without NUL"));
+        }
+    }
+    check_payload(&asked.payload)?;
+    if asked
+        .expires_in_hours
+        .is_some_and(|hours| !(1..=HOURS.1).contains(&hours))
+    {
+        return refuse("/expiresInHours", "1 to 720 hours");
+    }
+    if asked.risk_level.needs_justification() && asked.justification.is_none() {
+        let detail = "a request of this risk says why it is needed";
+        return Err(Problem::field(Code::JustificationRequired, "/justification", detail));
+    }
+    let least = Effect::read(kind_name(asked.request_type), &asked.payload)?.least();
+    let steps = plan_steps(asked, least)?;
+    let checked = rules::check(&steps, asked.risk_level).and_then(|()| rules::check_least(&steps, least));
+    match checked {
+        Ok(()) => Ok(steps),
+        Err(message) => refuse(
+            if asked.steps.is_some() {
+                "/steps"
+            } else {
+                "/requiredApprovals"
+            },
+            message,
+        ),
+    }
+}
+
+/// Refuses a payload that is too large.
+///
+/// # Errors
+/// [`Code::InvalidBody`].
+pub fn check_payload(payload: &Map<String, Value>) -> Result<(), Problem> {
+    if json!(payload).to_string().len() > PAYLOAD {
+        return refuse("/payload", "at most 64 KiB of JSON");
+    }
+    Ok(())
+}
+
+/// The steps that are asked for, or those of the risk with more people or other roles in the first.
+fn plan_steps(asked: &Request, least: Role) -> Result<Vec<Step>, Problem> {
+    if let Some(steps) = &asked.steps {
+        if asked.required_approvals.is_some() || asked.approver_roles.is_some() {
+            return refuse("/steps", "steps, or requiredApprovals and approverRoles");
+        }
+        return Ok(steps.clone());
+    }
+    let mut steps = asked.risk_level.steps();
+    for role in steps.iter_mut().flat_map(|step| &mut step.roles) {
+        *role = least.max(*role);
+    }
+    if let Some(first) = steps.first_mut() {
+        first.required = asked.required_approvals.unwrap_or(first.required);
+        if let Some(roles) = &asked.approver_roles {
+            first.roles.clone_from(roles);
+        }
+    }
+    Ok(steps)
+}
+
+fn refuse<T>(pointer: &str, message: &str) -> Result<T, Problem> {
+    Err(Problem::field(Code::InvalidBody, pointer, message))
+}
+
+fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
+    let Some(value) = headers.get("Idempotency-Key") else {
+        return Ok(None);
+    };
+    let fits = value.to_str().ok().filter(|key| (1..=256).contains(&key.len()));
+    fits.map(Some).ok_or_else(|| {
+        Problem::field(
+            Code::InvalidHeader,
+            "Idempotency-Key",
+            "1 to 256 printable ASCII characters",
+        )
+    })
+}
+
+/// Counts who could approve, and refuses steps that they can never satisfy.
+async fn count_eligible(tx: &mut Scoped, steps: &[Step], requester: &str) -> Result<usize, Problem> {
+    let wanted: BTreeSet<&str> = Role::ALL
+        .into_iter()
+        .filter(|role| steps.iter().any(|step| step.admits(&[*role])))
+        .map(Role::name)
+        .collect();
+    let wanted: Vec<&'static str> = Role::ALL
+        .iter()
+        .map(|role| role.name())
+        .filter(|name| wanted.contains(name))
+        .collect();
+    let mut people: BTreeMap<String, Vec<Role>> = BTreeMap::new();
+    for assignment in roles::fetch_holders(tx, &wanted).await.or_problem()? {
+        people
+            .entry(assignment.principal)
+            .or_default()
+            .push(assignment.holding.role);
+    }
+    people.remove(requester);
+    let people: Vec<Vec<Role>> = people.into_values().collect();
+    if rules::is_satisfiable(steps, &people) {
+        return Ok(people.len());
+    }
+    let detail = format!(
+        "{} people besides you hold one of the roles, which is not enough for different people in every step; grant roles first",
+        people.len()
+    );
+    Err(Problem::field(Code::Unsatisfiable, "/steps", detail))
+}

@@ -1,0 +1,187 @@
+//! What every change of a request shares: it is locked, the state machine is asked, and what follows is stored and told.
+
+use std::collections::HashMap;
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use aeterna_kit::problem::{Code, Problem};
+
+use super::view::{View, details};
+use crate::admission::Admitted;
+use crate::approval::{Change, Command, Refusal, Status};
+use crate::rbac::Role;
+use crate::store::approvals::{self, Given, Name, Stored};
+use crate::store::{OrProblem as _, Scoped, roles};
+
+/// A locked request, and who holds what at this moment.
+#[derive(Debug)]
+pub struct Case {
+    /// The request.
+    pub stored: Stored,
+    /// Its votes.
+    pub given: Vec<Given>,
+    /// The time by the database.
+    pub now: Timestamp,
+    held: HashMap<String, Vec<Role>>,
+}
+
+impl Case {
+    /// Locks a request.
+    ///
+    /// # Errors
+    /// [`Code::ApprovalNotFound`].
+    pub async fn lock(desk: &mut Admitted, name: &Name) -> Result<Self, Problem> {
+        let found = approvals::lock(&mut desk.tx, name).await.or_problem()?;
+        Self::of(desk, found).await
+    }
+
+    /// Reads a request.
+    ///
+    /// # Errors
+    /// [`Code::ApprovalNotFound`].
+    pub async fn fetch(desk: &mut Admitted, name: &Name) -> Result<Self, Problem> {
+        let found = approvals::fetch(&mut desk.tx, name).await.or_problem()?;
+        Self::of(desk, found).await
+    }
+
+    async fn of(desk: &mut Admitted, found: Option<(Stored, Vec<Given>)>) -> Result<Self, Problem> {
+        let (stored, given) =
+            found.ok_or_else(|| Problem::new(Code::ApprovalNotFound, "the tenant has no such approval request"))?;
+        let voters: Vec<String> = given.iter().map(|given| given.vote.by.clone()).collect();
+        let mut held = fetch_held(&mut desk.tx, &voters).await.or_problem()?;
+        // The caller's own roles are settled already: token, grants and revocations.
+        held.insert(desk.principal.id.clone(), desk.principal.roles.clone());
+        let now = approvals::fetch_now(&mut desk.tx).await.or_problem()?;
+        Ok(Self {
+            stored,
+            given,
+            now,
+            held,
+        })
+    }
+
+    /// Asks the state machine; the transaction goes on if something follows. A request whose time is over is marked as such,
+    /// whatever was asked, and that stands although the caller is refused.
+    ///
+    /// # Errors
+    /// The problem of a [`Refusal`].
+    pub async fn react(&self, mut desk: Admitted, command: &Command) -> Result<(Admitted, Change), Problem> {
+        let roles = |who: &str| self.roles(who);
+        let refusal = match self.stored.core.react(command, &roles, self.now) {
+            Ok(change) => return Ok((desk, change)),
+            Err(refusal) => refusal,
+        };
+        if refusal == Refusal::Expired && self.stored.core.status == Status::Pending {
+            let over = self.stored.core.react(&Command::Expire, &roles, self.now);
+            if let Ok(change) = over {
+                approvals::follow(&mut desk.tx, self.stored.id, &change, None)
+                    .await
+                    .or_problem()?;
+                desk.note(
+                    "approval.expire",
+                    ("Approval", &self.stored.id.to_string()),
+                    details(&self.stored, &[]),
+                )
+                .await?;
+                desk.close().await?;
+            }
+        }
+        Err(problem(refusal))
+    }
+
+    /// Stores what has followed, and tells the log under a name.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn follow(
+        &mut self,
+        desk: &mut Admitted,
+        change: &Change,
+        action: &str,
+        more: &[(&str, Value)],
+    ) -> Result<(), Problem> {
+        approvals::follow(&mut desk.tx, self.stored.id, change, None)
+            .await
+            .or_problem()?;
+        self.stored.core.status = change.status;
+        let mut more = more.to_vec();
+        more.push(("status", json!(change.status)));
+        let told = details(&self.stored, &more);
+        desk.note(action, ("Approval", &self.stored.id.to_string()), told).await
+    }
+
+    /// Stores a vote.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn add_vote(
+        &mut self,
+        desk: &mut Admitted,
+        change: &Change,
+        comment: Option<&str>,
+    ) -> Result<(), Problem> {
+        let Some(vote) = &change.vote else { return Ok(()) };
+        let id = Uuid::now_v7();
+        approvals::add_vote(&mut desk.tx, self.stored.id, id, vote, comment)
+            .await
+            .or_problem()?;
+        self.stored.core.votes.push(vote.clone());
+        self.given.push(Given {
+            id,
+            vote: vote.clone(),
+            comment: comment.map(str::to_owned),
+            created_at: self.now,
+        });
+        Ok(())
+    }
+
+    /// Returns the roles that somebody holds now.
+    #[must_use]
+    pub fn roles(&self, who: &str) -> Vec<Role> {
+        self.held.get(who).cloned().unwrap_or_default()
+    }
+
+    /// Shows the request.
+    #[must_use]
+    pub fn view(self) -> View {
+        let held = self.held;
+        View::of(self.stored, self.given, &|who| {
+            held.get(who).cloned().unwrap_or_default()
+        })
+    }
+}
+
+/// Fetches the roles that humans hold now.
+///
+/// # Errors
+/// Those of the database.
+pub async fn fetch_held(tx: &mut Scoped, who: &[String]) -> sqlx::Result<HashMap<String, Vec<Role>>> {
+    let mut held: HashMap<String, Vec<Role>> = HashMap::new();
+    for assignment in roles::fetch(tx, who).await? {
+        if !assignment.holding.revoked {
+            held.entry(assignment.principal)
+                .or_default()
+                .push(assignment.holding.role);
+        }
+    }
+    Ok(held)
+}
+
+/// The problem of a refusal.
+#[must_use]
+pub fn problem(refusal: Refusal) -> Problem {
+    let code = match refusal {
+        Refusal::NotPending => Code::NotPending,
+        Refusal::Expired => Code::Expired,
+        Refusal::SelfApproval => Code::SelfApproval,
+        Refusal::NotEligible => Code::NotEligible,
+        Refusal::AlreadyDecided => Code::AlreadyDecided,
+        Refusal::PayloadChanged => Code::PayloadChanged,
+        Refusal::NotRequester => Code::Forbidden,
+        Refusal::NotApproved => Code::NotApproved,
+        Refusal::AlreadyApplied => Code::AlreadyApplied,
+    };
+    Problem::new(code, refusal.to_string())
+}
