@@ -11,7 +11,7 @@ async fn main() -> anyhow::Result<()> {
     let definition = governance_service::definition();
     match service::parse::<Serve>() {
         Command::Serve(settings) => serve(&definition, &settings).await,
-        Command::Migrate(database) => service::migrate(&definition, &database).await,
+        Command::Migrate(wanted) => service::migrate(&definition, &wanted).await,
         Command::Openapi => service::print_document(&router::openapi()),
     }
 }

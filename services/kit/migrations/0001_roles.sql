@@ -15,3 +15,12 @@ begin
         end if;
     end loop;
 end $$;
+
+-- Which component has built its schemas for which release: the operator reads here when a release may roll out. A release
+-- that was built once stays built, for later migrations only add.
+create table releases (
+    component   text        not null,
+    release     text        not null,
+    migrated_at timestamptz not null default now(),
+    primary key (component, release)
+);

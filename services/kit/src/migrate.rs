@@ -53,6 +53,40 @@ pub enum Error {
 
 static ROLES: Migrator = sqlx::migrate!("./migrations");
 
+/// Notes that a component has built its schemas for a release.
+///
+/// # Errors
+/// What the database says.
+pub async fn record_release(pool: &PgPool, component: &str, release: &str) -> sqlx::Result<()> {
+    db::single("release_record", pool, async |connection| {
+        sqlx::query("insert into kit.releases (component, release) values ($1, $2) on conflict do nothing")
+            .bind(component)
+            .bind(release)
+            .execute(connection)
+            .await
+    })
+    .await?;
+    Ok(())
+}
+
+/// Returns which of the components have not yet built their schemas for a release. The kit's own set has to be there.
+///
+/// # Errors
+/// What the database says.
+pub async fn find_unbuilt(pool: &PgPool, components: &[&str], release: &str) -> sqlx::Result<Vec<String>> {
+    db::single("release_check", pool, async |connection| {
+        sqlx::query_scalar(
+            "select wanted from unnest($1::text[]) with ordinality as asked (wanted, place)
+             where not exists (select from kit.releases where component = wanted and release = $2) order by place",
+        )
+        .bind(components)
+        .bind(release)
+        .fetch_all(connection)
+        .await
+    })
+    .await
+}
+
 /// One lock for all sets: migration Jobs of two releases never run at once.
 const LOCK: i64 = 0x6165_7465_726e_6101;
 

@@ -17,7 +17,7 @@ use crate::db;
 use crate::http::health::{Need, Readiness, Scrape};
 use crate::http::observe;
 use crate::http::stack::{Stack, asked_to_end, serve};
-use crate::migrate::Migrations;
+use crate::migrate::{self, Migrations};
 
 /// What a service's binary can be asked to do; `S` are the settings of serving.
 #[derive(Debug, Subcommand)]
@@ -25,22 +25,29 @@ pub enum Command<S: Args> {
     /// Serve. This is meant when no command is given.
     Serve(Box<S>),
     /// Bring the database's schemas up to date, and end.
-    Migrate(Database),
+    Migrate(Migration),
     /// Print the OpenAPI document, and end.
     Openapi,
 }
 
-/// The database alone.
+/// What building the schemas needs.
 #[derive(Args)]
-pub struct Database {
+pub struct Migration {
     /// The truth: postgres://user:password@host:5432/database.
     #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
     database_url: String,
+
+    /// Which release this is; the operator waits until each service has noted it.
+    #[arg(long, env = "RELEASE")]
+    release: Option<String>,
 }
 
-impl std::fmt::Debug for Database {
+impl std::fmt::Debug for Migration {
+    /// Leaves out the URL, which holds a password.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Database")
+        f.debug_struct("Migration")
+            .field("release", &self.release)
+            .finish_non_exhaustive()
     }
 }
 
@@ -156,11 +163,14 @@ async fn check_database(pool: PgPool, migrations: Arc<Vec<Migrations>>, safe: Ar
 ///
 /// # Errors
 /// When the database does not answer or a migration fails.
-pub async fn migrate(definition: &Definition, database: &Database) -> anyhow::Result<()> {
-    let pool = db::connect_lazy(&database.database_url, definition.name, db::Limits::default())?;
+pub async fn migrate(definition: &Definition, wanted: &Migration) -> anyhow::Result<()> {
+    let pool = db::connect_lazy(&wanted.database_url, definition.name, db::Limits::default())?;
     for set in &definition.migrations {
         set.run(&pool).await?;
         tracing::info!(schema = set.schema, "migrated");
+    }
+    if let Some(release) = &wanted.release {
+        migrate::record_release(&pool, definition.name, release).await?;
     }
     Ok(())
 }

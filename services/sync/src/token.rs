@@ -24,9 +24,17 @@ const LIFE: i64 = 120;
 
 /// Makes tokens.
 #[derive(Clone)]
-pub struct Tokens(Option<Arc<Signer>>);
+pub enum Tokens {
+    /// Callers prove nothing, so jobs do not either.
+    Open,
+    /// Callers prove who they are, and there is nothing that a job could prove it with.
+    Keyless,
+    /// Signed as the services of this installation check them.
+    Signed(Arc<Signer>),
+}
 
-struct Signer {
+/// What signs.
+pub struct Signer {
     key: EncodingKey,
     algorithm: Algorithm,
     issuer: Option<String>,
@@ -35,10 +43,10 @@ struct Signer {
 
 impl std::fmt::Debug for Tokens {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(if self.0.is_some() {
-            "Tokens(signed)"
-        } else {
-            "Tokens(none)"
+        f.write_str(match self {
+            Self::Open => "Open",
+            Self::Keyless => "Keyless",
+            Self::Signed(_) => "Signed",
         })
     }
 }
@@ -60,10 +68,10 @@ impl Tokens {
     /// Makes tokens as the services of this installation check them.
     ///
     /// # Errors
-    /// When callers must prove who they are, and there is no key to sign with.
+    /// When a file with a key cannot be read, or holds none.
     pub fn new(kit: &Settings, key_file: Option<&PathBuf>) -> anyhow::Result<Self> {
         if kit.auth_mode != Some(AuthMode::Jwt) {
-            return Ok(Self(None));
+            return Ok(Self::Open);
         }
         let (key, algorithm) = match (key_file, &kit.auth_jwt_secret_file) {
             (Some(path), _) => {
@@ -75,26 +83,33 @@ impl Tokens {
                 let secret = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
                 (EncodingKey::from_secret(secret.trim_ascii_end()), Algorithm::HS256)
             }
-            (None, None) => anyhow::bail!("AUTH_MODE is jwt: set SYNC_TOKEN_KEY_FILE to the key that jobs sign with"),
+            (None, None) => return Ok(Self::Keyless),
         };
-        Ok(Self(Some(Arc::new(Signer {
+        Ok(Self::Signed(Arc::new(Signer {
             key,
             algorithm,
             issuer: kit.auth_jwt_issuer.clone(),
             audience: kit.auth_jwt_audience.clone(),
-        }))))
+        })))
     }
 
     /// Shows a job's token with a request.
     ///
     /// # Errors
-    /// When it cannot be signed.
+    /// When it cannot be signed, for one where there is no key.
     pub fn show(&self, request: RequestBuilder, whose: For<'_>) -> Result<RequestBuilder, Failure> {
         let subject = whose.subject();
         let request = request.header("X-Tenant-ID", whose.tenant.as_str().as_bytes());
-        let Some(signer) = &self.0 else {
-            let roles = whose.roles.join(",");
-            return Ok(request.header("X-Subject", subject).header("X-Roles", roles.as_bytes()));
+        let signer = match self {
+            Self::Open => {
+                let roles = whose.roles.join(",");
+                return Ok(request.header("X-Subject", subject).header("X-Roles", roles.as_bytes()));
+            }
+            Self::Keyless => {
+                let message = "jobs have no key to sign with: set SYNC_TOKEN_KEY_FILE on the sync service";
+                return Err(Failure::new(Class::Config, "TOKEN_KEY_MISSING", message));
+            }
+            Self::Signed(signer) => signer,
         };
         let claims = Claims {
             sub: &subject,

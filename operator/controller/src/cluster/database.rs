@@ -4,6 +4,7 @@ use aeterna_crds::HEIR_ANNOTATION;
 use aeterna_crds::v1alpha1::{AeternaCluster, Reason};
 use aeterna_kit::{db, migrate as schemas};
 use aeterna_plan::cluster::build::build_migration;
+use aeterna_plan::cluster::{KINDS, ServiceKind};
 use aeterna_plan::report::Because;
 use aeterna_tenancy::cluster::{self as ownership, Claim};
 use aeterna_tenancy::{Error as TenancyError, Term, leader};
@@ -73,27 +74,11 @@ pub(super) async fn migrate(
     namespace: &str,
     pool: &PgPool,
 ) -> Result<Result<(), Because>, Error> {
-    let sets = [
-        schemas::kit_migrations(),
-        aeterna_tenancy::migrations(),
-        aeterna_projection::migrations(),
-    ];
-    let mut behind = None;
-    for set in sets {
-        match set.check(pool).await {
-            Ok(()) => {}
-            Err(error @ schemas::Error::Behind { .. }) => {
-                behind = Some(error);
-                break;
-            }
-            Err(
-                error @ (schemas::Error::Prepare { .. }
-                | schemas::Error::Migrate { .. }
-                | schemas::Error::BehindPooler { .. }),
-            ) => return Ok(Err(unreachable(&error))),
-        }
-    }
-    let Some(behind) = behind else { return Ok(Ok(())) };
+    let behind = match find_behind(cluster, pool).await {
+        Ok(None) => return Ok(Ok(())),
+        Ok(Some(behind)) => behind,
+        Err(because) => return Ok(Err(because)),
+    };
     if let Some(from) = &cluster.spec.database.migration_url_secret_ref
         && let Err(because) = fetch_secret(&context.client, namespace, from).await?
     {
@@ -111,8 +96,34 @@ pub(super) async fn migrate(
     judge(context, namespace, &job, &behind).await.map(Err)
 }
 
+/// Says what the database lacks: of the schemas that the operator itself uses, or of a service of the release.
+async fn find_behind(cluster: &AeternaCluster, pool: &PgPool) -> Result<Option<String>, Because> {
+    let sets = [
+        schemas::kit_migrations(),
+        aeterna_tenancy::migrations(),
+        aeterna_projection::migrations(),
+    ];
+    for set in sets {
+        match set.check(pool).await {
+            Ok(()) => {}
+            Err(error @ schemas::Error::Behind { .. }) => return Ok(Some(error.to_string())),
+            Err(
+                error @ (schemas::Error::Prepare { .. }
+                | schemas::Error::Migrate { .. }
+                | schemas::Error::BehindPooler { .. }),
+            ) => return Err(unreachable(&error)),
+        }
+    }
+    let release = &cluster.spec.release.version;
+    let services = KINDS.map(ServiceKind::name);
+    let unbuilt = schemas::find_unbuilt(pool, &services, release)
+        .await
+        .map_err(|error| unreachable(&error))?;
+    Ok((!unbuilt.is_empty()).then(|| format!("release {release} lacks the schemas of {}", unbuilt.join(", "))))
+}
+
 /// Says how the Job is doing.
-async fn judge(context: &Context, namespace: &str, job: &Job, behind: &schemas::Error) -> Result<Because, Error> {
+async fn judge(context: &Context, namespace: &str, job: &Job, behind: &str) -> Result<Because, Error> {
     let conditions = job.status.as_ref().and_then(|status| status.conditions.as_deref());
     let failed = conditions
         .unwrap_or_default()
@@ -120,7 +131,8 @@ async fn judge(context: &Context, namespace: &str, job: &Job, behind: &schemas::
         .any(|condition| condition.type_ == "Failed" && condition.status == "True");
     let name = job.name_any();
     if failed {
-        let message = format!("Job {name} failed, see kubectl logs job/{name}; it is tried again in a minute");
+        let hint = format!("see kubectl logs job/{name} --all-containers; it is tried again in a minute");
+        let message = format!("Job {name} failed, {hint}");
         return Ok(Because::new(Reason::MigrationFailed, message));
     }
     // The pods of an earlier Job may hang on for as long as that one may.

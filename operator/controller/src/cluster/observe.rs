@@ -104,10 +104,13 @@ pub(super) async fn find_trouble(client: &Client, namespace: &str, labels: &str)
 }
 
 fn trouble_of(pod: &Pod) -> Option<Because> {
-    let statuses = pod.status.as_ref()?.container_statuses.as_ref()?;
+    let status = pod.status.as_ref()?;
     let name = pod.name_any();
-    statuses
+    let (before, then) = (&status.init_container_statuses, &status.container_statuses);
+    before
         .iter()
+        .chain(then)
+        .flatten()
         .find_map(|container| waiting_reason(&name, container).or_else(|| crash_reason(&name, container)))
 }
 
@@ -146,10 +149,14 @@ mod tests {
     use serde_json::{Value, json};
 
     fn reason(container: &Value) -> Option<Reason> {
+        reason_in("containerStatuses", container)
+    }
+
+    fn reason_in(field: &str, container: &Value) -> Option<Reason> {
         let mut status = json!({"name": "c", "image": "i", "imageID": "", "ready": false, "restartCount": 0});
         let fields = container.as_object().cloned().unwrap_or_default();
         status.as_object_mut().expect("an object").extend(fields);
-        let pod = json!({"metadata": {"name": "p"}, "status": {"containerStatuses": [status]}});
+        let pod = json!({"metadata": {"name": "p"}, "status": {field: [status]}});
         trouble_of(&serde_json::from_value(pod).expect("a pod")).map(|because| because.reason)
     }
 
@@ -163,6 +170,8 @@ mod tests {
         );
         assert_eq!(waiting("CrashLoopBackOff"), Some(Reason::CrashLooping));
         assert_eq!(waiting("ContainerCreating"), None);
+        let pull = json!({"state": {"waiting": {"reason": "ErrImagePull"}}});
+        assert_eq!(reason_in("initContainerStatuses", &pull), Some(Reason::ImagePullFailed));
     }
 
     #[test]

@@ -58,13 +58,23 @@ pub(super) fn build_environment(spec: &AeternaClusterSpec, kind: ServiceKind) ->
         env.push(secret("REDIS_URL", &cache.url_secret_ref));
     }
     env.extend(auth(spec));
-    if kind == ServiceKind::Memory {
-        env.extend(memory(spec));
+    match kind {
+        ServiceKind::Memory => env.extend(memory(spec)),
+        ServiceKind::Knowledge => env.push(address(ServiceKind::Memory)),
+        ServiceKind::Governance => {}
+        ServiceKind::Sync => env.extend([ServiceKind::Memory, ServiceKind::Knowledge].map(address)),
     }
     let own = &kind.spec(spec).env;
     env.retain(|var| !own.contains_key(&var.name));
     env.extend(own.iter().map(|(name, value)| plain(name, value)));
     env
+}
+
+/// Where a neighbour is: its Service, in the same namespace.
+fn address(kind: ServiceKind) -> EnvVar {
+    let name = kind.name();
+    let variable = format!("{}_URL", name.to_uppercase().replace('-', "_"));
+    plain(&variable, format!("http://{name}:{}", kind.port()))
 }
 
 fn auth(spec: &AeternaClusterSpec) -> Vec<EnvVar> {

@@ -7,9 +7,10 @@ use k8s_openapi::api::batch::v1::{Job, JobSpec};
 use k8s_openapi::api::core::v1::{Container, PodTemplateSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
-use super::environment::secret;
+use super::environment::{plain, secret};
 use super::pod::{build_container, build_pod, build_resources};
 use super::{labels, metadata};
+use crate::cluster::{KINDS, ServiceKind};
 
 const APP: &str = "aeterna-migrate";
 
@@ -22,13 +23,19 @@ pub fn build_migration(cluster: &AeternaCluster) -> Job {
         .migration_url_secret_ref
         .as_ref()
         .unwrap_or(&database.url_secret_ref);
-    let container = Container {
+    let build = |kind: ServiceKind| Container {
         args: Some(vec!["migrate".to_owned()]),
-        env: Some(vec![secret("DATABASE_URL", from)]),
+        env: Some(vec![
+            secret("DATABASE_URL", from),
+            plain("RELEASE", &spec.release.version),
+        ]),
         resources: Some(build_resources([("50m", "64Mi"), ("1", "512Mi")])),
-        ..build_container(&spec.release, APP, "memory-service")
+        ..build_container(&spec.release, kind.name(), kind.name())
     };
-    let mut pod = build_pod(spec, container);
+    // Each service builds its own schemas; init containers run one after the other.
+    let [last, earlier @ ..] = KINDS;
+    let mut pod = build_pod(spec, build(last));
+    pod.init_containers = Some(earlier.into_iter().map(build).collect());
     pod.restart_policy = Some("Never".to_owned());
     let job = JobSpec {
         backoff_limit: Some(3),

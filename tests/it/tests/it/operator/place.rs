@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use aeterna_crds::v1alpha1::{AeternaCluster, TenantShard};
 use aeterna_kit::db::{Limits, connect_lazy};
+use aeterna_kit::migrate::record_release;
+use aeterna_kit::service::Definition;
 use aeterna_testkit::Postgres;
 use aeterna_vectorstore::{Running, Server};
 use anyhow::{Result, bail, ensure};
@@ -27,6 +29,18 @@ const LIMIT: Duration = Duration::from_secs(60);
 
 /// Two passes of the slowest pace that a fault has, and a little.
 const QUIET: Duration = Duration::from_secs(7);
+
+/// The release of the clusters.
+const RELEASE: &str = "0.1.0";
+
+fn services() -> [Definition; 4] {
+    [
+        memory_service::definition(),
+        knowledge_service::definition(),
+        governance_service::definition(),
+        sync_service::definition(),
+    ]
+}
 
 pub struct Place {
     pub client: Client,
@@ -93,8 +107,11 @@ impl Place {
     /// Builds the schemas, as the migration Job does where there are nodes.
     pub async fn migrate(&self) -> Result<()> {
         let pool = connect_lazy(&self.database_url, "tests", Limits::default())?;
-        for set in memory_service::definition().migrations {
-            set.run(&pool).await?;
+        for service in services() {
+            for set in service.migrations {
+                set.run(&pool).await?;
+            }
+            record_release(&pool, service.name, RELEASE).await?;
         }
         Ok(())
     }
@@ -131,7 +148,7 @@ impl Place {
     /// Makes an AeternaCluster; `changes` is merged into its spec.
     pub async fn make_cluster(&self, changes: Value) -> Result<AeternaCluster> {
         let mut spec = json!({
-            "release": {"version": "0.1.0"},
+            "release": {"version": RELEASE},
             "vectorStore": {"external": {"url": self.store.url()}},
             "auth": {"disabled": {}},
             "embedding": {"default": MODEL, "models": [{"name": MODEL, "openAICompatible": {
