@@ -24,6 +24,7 @@ use crate::events::Events;
 use crate::lease::Leadership;
 use crate::registry::Registry;
 use crate::settings::Settings;
+use crate::status::Statuses;
 use crate::{cluster, tenant};
 
 /// Objects of one kind that are worked on at the same time.
@@ -87,6 +88,7 @@ async fn control(client: Client, settings: &Settings) -> anyhow::Error {
         client: client.clone(),
         applier: Applier::new(client.clone(), cluster::MANAGER),
         events: Events::new(client.clone(), "aeterna-cluster", identity),
+        statuses: Statuses::new(cluster::MANAGER),
         registry: Arc::clone(&registry),
         backoff: Backoff::default(),
         kubernetes: OnceCell::new(),
@@ -99,10 +101,10 @@ async fn control(client: Client, settings: &Settings) -> anyhow::Error {
     let tenants = Arc::new(tenant::Context {
         client: client.clone(),
         events: Events::new(client.clone(), "aeterna-tenant", identity),
+        statuses: Statuses::new(tenant::MANAGER),
         registry: Arc::clone(&registry),
         clusters: cluster_controller.store(),
         backoff: Backoff::default(),
-        written: std::sync::Mutex::default(),
     });
     let cluster_controller = cluster_controller
         .with_config(options())
@@ -110,6 +112,7 @@ async fn control(client: Client, settings: &Settings) -> anyhow::Error {
         .owns(scoped::<Job>(&client, namespace), ours)
         .run(
             |object, context| {
+                let object = context.statuses.freshen(object);
                 let pass = cluster::reconcile(Arc::clone(&object), Arc::clone(&context));
                 bounded("aeternacluster", pass, |late| cluster::tell_late(object, context, late))
             },
@@ -122,6 +125,7 @@ async fn control(client: Client, settings: &Settings) -> anyhow::Error {
         .reconcile_all_on(repeated(registry.turned()))
         .run(
             |object, context| {
+                let object = context.statuses.freshen(object);
                 let pass = tenant::reconcile(Arc::clone(&object), Arc::clone(&context));
                 bounded("tenantshard", pass, |late| tenant::tell_late(object, context, late))
             },

@@ -29,6 +29,7 @@ use crate::backoff::Backoff;
 use crate::bounded::Late;
 use crate::events::Events;
 use crate::registry::Registry;
+use crate::status::Statuses;
 
 pub(crate) use vectors::{build as build_shard, drop_retired, row_trouble, store_trouble};
 
@@ -49,6 +50,8 @@ pub struct Context {
     pub applier: Applier,
     /// Tells of changes.
     pub events: Events,
+    /// Writes statuses.
+    pub statuses: Statuses<AeternaCluster>,
     /// Clusters that are ready for tenants.
     pub registry: Arc<Registry>,
     /// How long failed objects wait.
@@ -107,7 +110,7 @@ pub async fn reconcile(cluster: Arc<AeternaCluster>, context: Arc<Context>) -> R
         pods,
         shards: stores.shards,
     };
-    let ready = report::report(&context, &cluster, &namespace, &seen, clock::now()).await?;
+    let ready = report::report(&context, &cluster, &seen, clock::now()).await?;
     context.backoff.forget(&namespace);
     Ok(Action::requeue(if ready { SETTLED } else { WAITING }))
 }

@@ -4,23 +4,20 @@ use aeterna_crds::v1alpha1::{AeternaCluster, AeternaClusterStatus, ConditionType
 use aeterna_plan::cluster::{Observed, derive_interrupted, derive_status};
 use aeterna_plan::report::Because;
 use jiff::Timestamp;
-use kube::api::{Api, Patch, PatchParams};
-use kube::{Resource as _, ResourceExt as _};
-use serde_json::json;
+use kube::Resource as _;
 
-use super::{Context, Error, MANAGER};
+use super::{Context, Error};
 
 /// Writes the status if it differs, tells of a change, and returns whether the cluster is ready.
 pub(super) async fn report(
     context: &Context,
     cluster: &AeternaCluster,
-    namespace: &str,
     seen: &Observed,
     now: Timestamp,
 ) -> Result<bool, Error> {
     let status = derive_status(cluster.status.as_ref(), cluster.metadata.generation, seen, now);
     let ready = find_condition(&status.conditions, ConditionType::Ready).is_some_and(|ready| ready.status == "True");
-    write(context, cluster, namespace, &status).await?;
+    write(context, cluster, &status).await?;
     Ok(ready)
 }
 
@@ -32,35 +29,20 @@ pub(super) async fn report_interrupted(
     now: Timestamp,
 ) -> Result<(), Error> {
     let status = derive_interrupted(cluster.status.as_ref(), cluster.metadata.generation, because, now);
-    write(context, cluster, &cluster.namespace().unwrap_or_default(), &status).await
+    write(context, cluster, &status).await
 }
 
-async fn write(
-    context: &Context,
-    cluster: &AeternaCluster,
-    namespace: &str,
-    status: &AeternaClusterStatus,
-) -> Result<(), Error> {
+async fn write(context: &Context, cluster: &AeternaCluster, status: &AeternaClusterStatus) -> Result<(), Error> {
     let old = cluster.status.as_ref();
     if old == Some(status) {
         return Ok(());
     }
-    let api: Api<AeternaCluster> = Api::namespaced(context.client.clone(), namespace);
-    let body = json!({
-        "apiVersion": AeternaCluster::api_version(&()), "kind": AeternaCluster::kind(&()), "status": status });
-    let params = PatchParams::apply(MANAGER).force();
-    match api
-        .patch_status(&cluster.name_any(), &params, &Patch::Apply(&body))
-        .await
-    {
-        Ok(_) => {}
-        Err(kube::Error::Api(gone)) if gone.is_not_found() => return Ok(()),
-        Err(source) => {
-            return Err(Error::Api {
-                operation: "write the status of an AeternaCluster",
-                source: Box::new(source),
-            });
-        }
+    let written = context.statuses.write(&context.client, cluster, status).await;
+    if !written.map_err(|source| Error::Api {
+        operation: "write the status of an AeternaCluster",
+        source: Box::new(source),
+    })? {
+        return Ok(());
     }
     let before = old.map(|old| old.conditions.as_slice()).unwrap_or_default();
     context

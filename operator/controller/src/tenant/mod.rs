@@ -10,8 +10,7 @@ mod observe;
 mod owner;
 mod report;
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use aeterna_crds::v1alpha1::{AeternaCluster, Reason, TenantShard};
@@ -21,7 +20,6 @@ use aeterna_plan::tenant::{Action as Wanted, Report, Serving, plan_next};
 use kube::runtime::controller::Action;
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::{Client, ResourceExt as _};
-use tokio::time::Instant;
 
 use crate::CLUSTER;
 use crate::backoff::Backoff;
@@ -29,6 +27,7 @@ use crate::bounded::Late;
 use crate::cluster::row_trouble;
 use crate::events::Events;
 use crate::registry::{Handle, Registry};
+use crate::status::Statuses;
 
 /// The field manager of the status.
 pub const MANAGER: &str = "aeterna-tenant";
@@ -51,14 +50,14 @@ pub struct Context {
     pub client: Client,
     /// Tells of changes.
     pub events: Events,
+    /// Writes statuses.
+    pub statuses: Statuses<TenantShard>,
     /// Clusters that are ready for tenants.
     pub registry: Arc<Registry>,
     /// Clusters that are there.
     pub clusters: Store<AeternaCluster>,
     /// How long failed objects wait.
     pub backoff: Backoff,
-    /// When each object's counters were written last.
-    pub written: Mutex<HashMap<String, Instant>>,
 }
 
 /// How a namespace's cluster is.

@@ -1,19 +1,15 @@
 //! The status of a tenant: steps are written at once, counters every ten seconds.
 
-use std::sync::PoisonError;
 use std::time::Duration;
 
 use aeterna_crds::v1alpha1::{Reason, TenantShard};
 use aeterna_kit::clock;
 use aeterna_plan::report::Because;
 use aeterna_plan::tenant::{Report, Serving, derive_status, same_but_progress};
-use kube::api::{Api, Patch, PatchParams};
 use kube::{Resource as _, ResourceExt as _};
-use serde_json::json;
-use tokio::time::Instant;
 
 use super::observe::Observation;
-use super::{Context, Error, LINGERING, MANAGER, MOVING, SETTLED};
+use super::{Context, Error, LINGERING, MOVING, SETTLED};
 
 /// Between two writes that differ in counters only.
 const PROGRESS: Duration = Duration::from_secs(10);
@@ -78,41 +74,21 @@ pub(super) async fn report(context: &Context, object: &TenantShard, report: Repo
         if *old == status {
             return Ok(());
         }
-        if same_but_progress(old, &status) && !is_due(context, &key(object)) {
+        if same_but_progress(old, &status) && context.statuses.was_written_within(PROGRESS, object) {
             return Ok(());
         }
     }
-    let api: Api<TenantShard> = Api::namespaced(context.client.clone(), &object.namespace().unwrap_or_default());
-    let body = json!({
-        "apiVersion": TenantShard::api_version(&()), "kind": TenantShard::kind(&()), "status": &status });
-    let params = PatchParams::apply(MANAGER).force();
-    match api
-        .patch_status(&object.name_any(), &params, &Patch::Apply(&body))
-        .await
-    {
-        Ok(_) => {}
-        Err(kube::Error::Api(gone)) if gone.is_not_found() => return Ok(()),
-        Err(source) => {
-            return Err(Error::Api {
-                operation: "write the status of a TenantShard",
-                source: Box::new(source),
-            });
-        }
+    let written = context.statuses.write(&context.client, object, &status).await;
+    if !written.map_err(|source| Error::Api {
+        operation: "write the status of a TenantShard",
+        source: Box::new(source),
+    })? {
+        return Ok(());
     }
-    context
-        .written
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .insert(key(object), Instant::now());
     let before = old.map(|old| old.conditions.as_slice()).unwrap_or_default();
     context
         .events
         .publish_change(&object.object_ref(&()), before, &status.conditions)
         .await;
     Ok(())
-}
-
-fn is_due(context: &Context, key: &str) -> bool {
-    let written = context.written.lock().unwrap_or_else(PoisonError::into_inner);
-    written.get(key).is_none_or(|at| at.elapsed() >= PROGRESS)
 }
