@@ -12,6 +12,7 @@ pub mod db;
 pub mod http;
 pub mod ids;
 pub mod migrate;
+pub mod page;
 pub mod problem;
 pub mod service;
 pub mod tasks;

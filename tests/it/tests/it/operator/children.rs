@@ -1,6 +1,8 @@
 //! What an AeternaCluster consists of: the migration Job, Deployments, autoscalers; and what keeps them from working.
 
 use aeterna_crds::v1alpha1::AeternaCluster;
+use aeterna_kit::db::{Limits, connect_lazy};
+use aeterna_kit::migrate::record_release;
 use anyhow::{Context as _, Result, ensure};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
@@ -11,7 +13,7 @@ use kube::ResourceExt as _;
 use kube::api::{Api, ListParams, Patch, PatchParams};
 use serde_json::{Value, json};
 
-use super::place::Place;
+use super::place::{Place, RELEASE, services};
 
 #[tokio::test]
 async fn schemas_are_built_by_a_job_and_its_failure_is_told() -> Result<()> {
@@ -58,6 +60,29 @@ async fn schemas_are_built_by_a_job_and_its_failure_is_told() -> Result<()> {
 }
 
 #[tokio::test]
+async fn a_release_waits_for_the_schemas_of_each_of_its_services() -> Result<()> {
+    let place = Place::with_cluster().await?;
+    let next = json!({"spec": {"release": {"version": "0.2.0"}}});
+    place.change::<AeternaCluster>("aeterna", next).await?;
+    let told = place.wait::<AeternaCluster>("aeterna", "Migrated", "Migrating").await?;
+    for service in services() {
+        ensure!(told.message.contains(service.name), "{}", told.message);
+    }
+    let pool = connect_lazy(&place.database_url, "tests", Limits::default())?;
+    for service in services() {
+        record_release(&pool, service.name, "0.2.0").await?;
+    }
+    place.wait::<AeternaCluster>("aeterna", "Migrated", "AsWanted").await?;
+    // Migrations only add: what was built once for a release is still there.
+    let back = json!({"spec": {"release": {"version": RELEASE}}});
+    place.change::<AeternaCluster>("aeterna", back).await?;
+    place
+        .wait::<AeternaCluster>("aeterna", "Migrated", "AsWanted")
+        .await
+        .map(|_| ())
+}
+
+#[tokio::test]
 async fn a_migration_whose_image_cannot_be_pulled_says_so() -> Result<()> {
     let place = Place::new().await?;
     place.make_secret(&place.database_url).await?;
@@ -69,7 +94,7 @@ async fn a_migration_whose_image_cannot_be_pulled_says_so() -> Result<()> {
     place.wait_until("the Job has a pod", there).await?;
     let pod = pods.list(&of_job).await?.items.pop().context("no pod")?.name_any();
     // What a kubelet writes.
-    let status = json!({"status": {"containerStatuses": [{"name": "aeterna-migrate", "image": "nowhere/memory-service:0",
+    let status = json!({"status": {"initContainerStatuses": [{"name": "sync-service", "image": "nowhere/sync-service:0",
         "imageID": "", "ready": false, "restartCount": 0, "state": {"waiting": {"reason": "ImagePullBackOff"}}}]}});
     pods.patch_status(&pod, &PatchParams::default(), &Patch::Merge(&status))
         .await?;

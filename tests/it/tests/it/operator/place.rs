@@ -31,9 +31,10 @@ const LIMIT: Duration = Duration::from_secs(60);
 const QUIET: Duration = Duration::from_secs(7);
 
 /// The release of the clusters.
-const RELEASE: &str = "0.1.0";
+pub const RELEASE: &str = "0.1.0";
 
-fn services() -> [Definition; 4] {
+/// The services of a release.
+pub fn services() -> [Definition; 4] {
     [
         memory_service::definition(),
         knowledge_service::definition(),
