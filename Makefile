@@ -30,8 +30,8 @@ demo-down: ## Stop the demo's node and remove all that it made
 	@demo/down.sh
 
 .PHONY: test
-test: build ## Run every test: lint, units, integration on a real API server, e2e on a real node
-	@tools/test.sh lint unit cluster e2e
+test: build ## Run every test: lint, units, integration on a real API server, the OpenAPI documents, e2e on a real node
+	@tools/test.sh lint unit cluster schema e2e
 
 .PHONY: test-quick
 test-quick: build ## Run all tests that need no node
@@ -40,6 +40,10 @@ test-quick: build ## Run all tests that need no node
 .PHONY: lint
 lint: deps ## Check format, clippy and file sizes
 	@tools/test.sh lint
+
+.PHONY: schema
+schema: build ## Hold every service to its OpenAPI document, a minute each
+	@tools/test.sh schema
 
 .PHONY: e2e
 e2e: build ## Run only the tests on a real node

@@ -21,6 +21,7 @@ lint() {
 }
 unit() { counted cargo test --workspace --locked --exclude aeterna-e2e --no-fail-fast; }
 cluster() { counted make -C tests/cluster test; }
+schema() { counted tests/schema.sh; }
 e2e() { counted cargo test --locked -p aeterna-e2e -- --test-threads=1 --nocapture; }
 
 for stage in "$@"; do

@@ -8,13 +8,9 @@ pub mod admission;
 pub mod anchor;
 pub mod approval;
 pub mod audit;
-pub mod canonical;
 pub mod cursor;
-pub mod engine;
 pub mod migrations;
 pub mod origin;
-pub mod policy;
-pub mod rbac;
 pub mod router;
 pub mod routes;
 pub mod sets;
@@ -26,6 +22,8 @@ pub mod worker;
 
 use aeterna_kit::migrate::kit_migrations;
 use aeterna_kit::service::Definition;
+
+pub use aeterna_policy::{canonical, engine, policy, rbac};
 
 /// Returns what the process of this service is: its name, port and schemas.
 #[must_use]

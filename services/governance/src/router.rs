@@ -27,6 +27,7 @@ fn api() -> OpenApiRouter<State> {
         .routes(routes!(policies::evaluate::evaluate))
         .routes(routes!(policies::validate::validate))
         .routes(routes!(policies::simulate::simulate))
+        .routes(routes!(policies::snapshot::snapshot))
         .routes(routes!(approval::request::request))
         .routes(routes!(approval::decide::decide))
         .routes(routes!(approval::list::list))

@@ -37,6 +37,10 @@ pub struct GovernanceSettings {
     /// Seconds between two checkpoints of a chain that grows.
     #[arg(long, env = "AUDIT_CHECKPOINT_SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..))]
     pub audit_checkpoint_seconds: u64,
+
+    /// The age in seconds from which on the other services write nothing by a snapshot of policies.
+    #[arg(long, env = "POLICY_SNAPSHOT_MAX_AGE_SECONDS", default_value_t = 300, value_parser = clap::value_parser!(u32).range(1..=86_400))]
+    pub policy_snapshot_max_age_seconds: u32,
 }
 
 impl GovernanceSettings {

@@ -10,52 +10,19 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use ed25519_dalek::pkcs8::DecodePrivateKey as _;
 use ed25519_dalek::pkcs8::EncodePublicKey as _;
 use ed25519_dalek::pkcs8::spki::der::pem::LineEnding;
-use ed25519_dalek::{Signature, Signer as _, SigningKey};
-use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
-use utoipa::ToSchema;
+use ed25519_dalek::{Signer as _, SigningKey};
 
-use crate::audit::hex;
-
-/// What a signature is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Domain {
-    /// How far an audit chain had come.
-    AuditCheckpoint,
-    /// The policies of a tenant.
-    PolicySnapshot,
-}
-
-impl Domain {
-    fn prefix(self) -> &'static str {
-        match self {
-            Self::AuditCheckpoint => "aeterna.audit-checkpoint.v1\n",
-            Self::PolicySnapshot => "aeterna.policy-snapshot.v1\n",
-        }
-    }
-}
-
-/// A text and its signature.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Signed {
-    /// The text that is signed, byte for byte; JSON.
-    pub text: String,
-    /// Which key: the first 16 hexadecimal digits of the SHA-256 of the public key.
-    pub key_id: String,
-    /// Ed25519 over the purpose's prefix and the text, in base64.
-    pub signature: String,
-}
+pub use aeterna_policy::signed::{Domain, PublicKey, Signed};
 
 /// The key.
 pub struct Signer {
     key: SigningKey,
-    key_id: String,
+    public: PublicKey,
 }
 
 impl std::fmt::Debug for Signer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Signer({})", self.key_id)
+        write!(f, "Signer({})", self.key_id())
     }
 }
 
@@ -73,9 +40,8 @@ impl Signer {
     }
 
     fn of(key: SigningKey) -> Self {
-        let digest = Sha256::digest(key.verifying_key().as_bytes());
-        let key_id = hex(digest.get(..8).unwrap_or_default());
-        Self { key, key_id }
+        let public = PublicKey::of(key.verifying_key());
+        Self { key, public }
     }
 
     #[cfg(test)]
@@ -86,7 +52,7 @@ impl Signer {
     /// Returns the key's id.
     #[must_use]
     pub fn key_id(&self) -> &str {
-        &self.key_id
+        self.public.id()
     }
 
     /// Returns the public key in PEM, for those who verify.
@@ -98,10 +64,10 @@ impl Signer {
     /// Signs a text for a purpose.
     #[must_use]
     pub fn sign(&self, domain: Domain, text: String) -> Signed {
-        let signature = self.key.sign(format!("{}{text}", domain.prefix()).as_bytes());
+        let signature = self.key.sign(&domain.message(&text));
         Signed {
             text,
-            key_id: self.key_id.clone(),
+            key_id: self.key_id().to_owned(),
             signature: BASE64.encode(signature.to_bytes()),
         }
     }
@@ -109,13 +75,7 @@ impl Signer {
     /// Returns the text of something that this key signed for the purpose.
     #[must_use]
     pub fn verify<'a>(&self, domain: Domain, signed: &'a Signed) -> Option<&'a str> {
-        let signature = Signature::from_slice(&BASE64.decode(&signed.signature).ok()?).ok()?;
-        let message = format!("{}{}", domain.prefix(), signed.text);
-        self.key
-            .verifying_key()
-            .verify_strict(message.as_bytes(), &signature)
-            .ok()
-            .map(|()| signed.text.as_str())
+        self.public.verify(domain, signed)
     }
 }
 

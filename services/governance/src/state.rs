@@ -31,6 +31,8 @@ pub struct State {
     pub sets: Arc<Sets>,
     /// Between two checkpoints.
     pub checkpoint_interval: Duration,
+    /// The age in seconds that snapshots may reach.
+    pub snapshot_max_age: u32,
 }
 
 impl FromRef<State> for Authenticator {
@@ -58,6 +60,7 @@ impl State {
             anchor,
             sets: Arc::default(),
             checkpoint_interval: settings.checkpoint_interval(),
+            snapshot_max_age: settings.policy_snapshot_max_age_seconds,
         })
     }
 

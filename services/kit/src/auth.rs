@@ -157,6 +157,10 @@ fn choose(allowed: &[TenantId], named: Option<TenantId>) -> Result<TenantId, Pro
     }
 }
 
+/// A caller who has proved who it is, for whoever else asks about the same request.
+#[derive(Clone)]
+struct Proved(Caller);
+
 impl<S> FromRequestParts<S> for Caller
 where
     S: Send + Sync,
@@ -166,7 +170,13 @@ where
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         use axum::extract::FromRef as _;
-        Authenticator::from_ref(state).identify(parts)
+        // A layer before the handler has asked already; asking again would count twice against the tenant's rate.
+        if let Some(Proved(caller)) = parts.extensions.get() {
+            return Ok(caller.clone());
+        }
+        let caller = Authenticator::from_ref(state).identify(parts)?;
+        parts.extensions.insert(Proved(caller.clone()));
+        Ok(caller)
     }
 }
 

@@ -9,6 +9,7 @@ pub mod cache;
 pub mod clock;
 pub mod config;
 pub mod db;
+pub mod document;
 pub mod http;
 pub mod ids;
 pub mod migrate;

@@ -3,9 +3,11 @@
 //! A handler's error enum becomes a [`Problem`]; a layer of the HTTP stack writes the body, for it knows the request id.
 //! What went wrong inside is logged there once and never shown.
 
-use axum::http::{HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse, Response};
-use serde::Serialize;
+mod report;
+
+use axum::http::StatusCode;
+
+pub use report::{Body, FieldError, Problem};
 
 /// What a client can tell errors apart by. The text is part of the API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -95,6 +97,8 @@ pub enum Code {
     JustificationRequired,
     /// This instance has no key to sign with.
     NoSigningKey,
+    /// The policies known here are too old to write by.
+    PolicyStale,
     /// A store that this needs is away.
     Unavailable,
     /// The deadline of the request is over.
@@ -288,6 +292,11 @@ impl Code {
                 StatusCode::NOT_IMPLEMENTED,
                 "The service has no signing key",
             ),
+            Self::PolicyStale => (
+                "POLICY_STALE",
+                StatusCode::SERVICE_UNAVAILABLE,
+                "The policies are too old to write by",
+            ),
             Self::Unavailable => ("UNAVAILABLE", StatusCode::SERVICE_UNAVAILABLE, "A store is away"),
             Self::Timeout => ("TIMEOUT", StatusCode::GATEWAY_TIMEOUT, "The request took too long"),
             Self::Internal => (
@@ -372,144 +381,9 @@ impl Code {
                 | Self::Overloaded
                 | Self::TenantMoving
                 | Self::EmbeddingFailed
+                | Self::PolicyStale
                 | Self::Unavailable
                 | Self::Timeout
         )
-    }
-}
-
-/// One field that does not fit.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct FieldError {
-    /// A JSON pointer (RFC 6901) into the body, or the name of a header or parameter.
-    pub pointer: String,
-    /// What is wrong, and what would be right.
-    pub message: String,
-    /// Where in a text of many lines, from 1.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub line: Option<u32>,
-    /// The column there, in characters from 1.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub column: Option<u32>,
-}
-
-/// An error on its way to the client.
-#[derive(Debug, Clone)]
-pub struct Problem {
-    /// The code.
-    pub code: Code,
-    /// A sentence about this occurrence, for the caller.
-    pub detail: String,
-    /// The fields that do not fit.
-    pub errors: Vec<FieldError>,
-    /// Seconds after which to try again.
-    pub retry_after: Option<u32>,
-    /// For the log only.
-    pub cause: Option<String>,
-}
-
-impl Problem {
-    /// Makes a problem with a sentence for the caller.
-    pub fn new(code: Code, detail: impl Into<String>) -> Self {
-        let retry_after = code.is_retryable().then_some(1);
-        Self {
-            code,
-            detail: detail.into(),
-            errors: Vec::new(),
-            retry_after,
-            cause: None,
-        }
-    }
-
-    /// Makes the problem of a field that does not fit.
-    pub fn field(code: Code, pointer: impl Into<String>, message: impl Into<String>) -> Self {
-        let message = message.into();
-        let error = FieldError {
-            pointer: pointer.into(),
-            message: message.clone(),
-            line: None,
-            column: None,
-        };
-        Self {
-            errors: vec![error],
-            ..Self::new(code, message)
-        }
-    }
-
-    /// Makes a problem whose cause is logged and not shown.
-    pub fn hiding(code: Code, detail: impl Into<String>, cause: &dyn std::error::Error) -> Self {
-        let mut text = cause.to_string();
-        let mut next = cause.source();
-        while let Some(source) = next {
-            text = format!("{text}: {source}");
-            next = source.source();
-        }
-        Self {
-            cause: Some(text),
-            ..Self::new(code, detail)
-        }
-    }
-
-    /// Makes the problem of a database error: away, or our fault.
-    #[must_use]
-    pub fn database(error: &sqlx::Error) -> Self {
-        if crate::db::is_unavailable(error) {
-            Self::hiding(Code::Unavailable, "the database does not answer; try again soon", error)
-        } else {
-            Self::hiding(Code::Internal, "the request could not be served", error)
-        }
-    }
-
-    /// Writes the response. `request_id` is in the body, so that a report can be found in the log.
-    pub(crate) fn render(&self, request_id: &str, instance: &str) -> Response {
-        #[derive(Serialize)]
-        #[serde(rename_all = "camelCase")]
-        struct Body<'a> {
-            r#type: &'static str,
-            title: &'static str,
-            status: u16,
-            detail: &'a str,
-            instance: &'a str,
-            code: &'static str,
-            retryable: bool,
-            request_id: &'a str,
-            #[serde(skip_serializing_if = "<[FieldError]>::is_empty")]
-            errors: &'a [FieldError],
-        }
-        let (code, status, title) = self.code.parts();
-        let body = Body {
-            r#type: "about:blank",
-            title,
-            status: status.as_u16(),
-            detail: &self.detail,
-            instance,
-            code,
-            retryable: self.code.is_retryable(),
-            request_id,
-            errors: &self.errors,
-        };
-        let mut response = (status, axum::Json(body)).into_response();
-        let headers = response.headers_mut();
-        headers.insert(
-            header::CONTENT_TYPE,
-            HeaderValue::from_static("application/problem+json"),
-        );
-        if let Some(seconds) = self.retry_after {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
-        }
-        if status == StatusCode::UNAUTHORIZED {
-            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-        }
-        response
-    }
-}
-
-impl IntoResponse for Problem {
-    /// Leaves the body to the layer that knows the request id.
-    fn into_response(self) -> Response {
-        let (_, status, _) = self.code.parts();
-        let mut response = status.into_response();
-        response.extensions_mut().insert(self);
-        response
     }
 }

@@ -8,7 +8,6 @@ use sqlx::PgPool;
 use tokio::sync::OnceCell;
 use tracing_subscriber::EnvFilter;
 use utoipa::openapi::OpenApi;
-use utoipa_axum::router::OpenApiRouter;
 
 use crate::auth::Authenticator;
 use crate::cache::Cache;
@@ -18,6 +17,8 @@ use crate::http::health::{Need, Readiness, Scrape};
 use crate::http::observe;
 use crate::http::stack::{Stack, asked_to_end, serve};
 use crate::migrate::{self, Migrations};
+
+pub use crate::document::document;
 
 /// What a service's binary can be asked to do; `S` are the settings of serving.
 #[derive(Debug, Subcommand)]
@@ -198,26 +199,6 @@ pub async fn run(definition: &Definition, settings: &Settings, laid: Foundation,
     let port = settings.port.unwrap_or(definition.port);
     serve(stack.wrap(routes), port, laid.readiness, asked_to_end()).await?;
     Ok(())
-}
-
-/// Splits documented routes into what serves them and their document, which is served beside them.
-pub fn document<S: Clone + Send + Sync + 'static>(routes: OpenApiRouter<S>) -> (axum::Router<S>, OpenApi) {
-    let (router, mut document) = routes.split_for_parts();
-    // A path that goes on over slashes is `{*path}` to the router; OpenAPI knows `{path}` only.
-    let paths = std::mem::take(&mut document.paths.paths);
-    document.paths.paths = paths
-        .into_iter()
-        .map(|(path, item)| (path.replace("{*", "{"), item))
-        .collect();
-    let served = document.clone();
-    let router = router.route(
-        "/api/v1/openapi.json",
-        axum::routing::get(move || {
-            let document = served.clone();
-            async move { axum::Json(document) }
-        }),
-    );
-    (router, document)
 }
 
 /// Writes a document as the repository keeps it.

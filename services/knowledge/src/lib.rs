@@ -13,6 +13,7 @@ pub mod markdown;
 pub mod memories;
 pub mod notes;
 pub mod path;
+pub mod permissions;
 pub mod query;
 pub mod router;
 pub mod routes;

@@ -3,6 +3,7 @@
 use clap::Args;
 
 use aeterna_kit::config::Settings;
+use aeterna_policy::guard::GuardSettings;
 
 use crate::notes::model::Model;
 
@@ -36,6 +37,10 @@ pub struct KnowledgeSettings {
     /// The key, where one is needed.
     #[arg(long, env = "NOTES_MODEL_KEY", hide_env_values = true)]
     pub notes_model_key: Option<String>,
+
+    /// Where policies come from, if from anywhere.
+    #[command(flatten)]
+    pub guard: GuardSettings,
 }
 
 impl std::fmt::Debug for KnowledgeSettings {

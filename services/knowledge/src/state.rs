@@ -6,6 +6,7 @@ use sqlx::PgPool;
 use aeterna_kit::auth::Authenticator;
 use aeterna_kit::cache::Cache;
 use aeterna_kit::service::Foundation;
+use aeterna_policy::guard::Guard;
 
 use crate::memories::Memories;
 use crate::notes::model::Model;
@@ -20,6 +21,8 @@ pub struct State {
     pub cache: Cache,
     /// Who callers are.
     pub authenticator: Authenticator,
+    /// What decides before the handlers, if anything.
+    pub guard: Option<Guard>,
     /// The memory service.
     pub memories: Memories,
     /// The model for notes, if there is one.
@@ -42,6 +45,7 @@ impl State {
             pool: laid.pool.clone(),
             cache: laid.cache.clone(),
             authenticator: laid.authenticator.clone(),
+            guard: settings.guard.guard()?,
             memories: Memories::new(settings.memory_service_url.as_deref())?,
             model: settings.model()?,
         })

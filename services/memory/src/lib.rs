@@ -7,6 +7,7 @@
 pub mod embedding;
 pub mod layer;
 pub mod memory;
+pub mod permissions;
 pub mod recheck;
 pub mod router;
 pub mod routes;

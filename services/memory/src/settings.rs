@@ -9,6 +9,7 @@ use serde::Deserialize;
 
 use aeterna_kit::cache::Cache;
 use aeterna_kit::config::Settings;
+use aeterna_policy::guard::GuardSettings;
 
 use crate::embedding::{Cached, Embedders, Local, Model, OpenAi, OpenAiSettings};
 
@@ -63,6 +64,10 @@ pub struct MemorySettings {
     /// What becomes of a tenant that nobody has registered.
     #[arg(long, env = "ONBOARDING", value_enum, default_value = "open")]
     pub onboarding: Onboarding,
+
+    /// Where policies come from, if from anywhere.
+    #[command(flatten)]
+    pub guard: GuardSettings,
 }
 
 /// One entry of EMBEDDING_MODELS.

@@ -12,6 +12,7 @@ use aeterna_kit::ids::TenantId;
 use aeterna_kit::problem::{Code, Problem};
 use aeterna_kit::service::Foundation;
 use aeterna_kit::tasks::spawn_forever;
+use aeterna_policy::guard::Guard;
 use aeterna_projection::apply::Applier;
 use aeterna_projection::relay;
 use aeterna_projection::store::Stores;
@@ -30,6 +31,8 @@ pub struct State {
     pub pool: PgPool,
     /// Who callers are.
     pub authenticator: Authenticator,
+    /// What decides before the handlers, if anything.
+    pub guard: Option<Guard>,
     /// The models.
     pub embedders: Arc<Embedders>,
     /// Brings written rows to Qdrant.
@@ -59,6 +62,7 @@ impl State {
         Ok(Self {
             pool: laid.pool.clone(),
             authenticator: laid.authenticator.clone(),
+            guard: settings.guard.guard()?,
             embedders: Arc::new(settings.embedders(&laid.cache)?),
             applier: Applier::new(laid.pool.clone(), Stores::new(settings.qdrant_api_key.clone())),
             writer: Writer::new(laid.pool.clone()),

@@ -12,6 +12,7 @@ pub mod connection;
 pub mod job;
 pub mod migrations;
 pub mod page;
+pub mod permissions;
 pub mod plan;
 pub mod router;
 pub mod routes;

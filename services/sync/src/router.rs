@@ -7,7 +7,9 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use aeterna_kit::service::document;
+use aeterna_policy::guard::layer::stand_before;
 
+use crate::permissions::PERMISSIONS;
 use crate::routes::sync;
 use crate::state::State;
 
@@ -30,7 +32,9 @@ fn api() -> OpenApiRouter<State> {
 
 /// Builds the routes.
 pub fn router(state: State) -> Router {
-    document(api()).0.with_state(state)
+    let (guard, authenticator) = (state.guard.clone(), state.authenticator.clone());
+    let served = document(api()).0.with_state(state);
+    stand_before(served, guard, &authenticator, PERMISSIONS)
 }
 
 /// Returns the OpenAPI document.

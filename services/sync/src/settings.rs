@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use aeterna_kit::config::Settings;
+use aeterna_policy::guard::GuardSettings;
 
 /// What serving needs.
 #[derive(Debug, Args)]
@@ -44,4 +45,8 @@ pub struct SyncSettings {
     /// Jobs of one tenant that all instances together work on at once.
     #[arg(long, env = "SYNC_JOBS_PER_TENANT", default_value_t = 2, value_parser = clap::value_parser!(i32).range(1..))]
     pub sync_jobs_per_tenant: i32,
+
+    /// Where policies come from, if from anywhere.
+    #[command(flatten)]
+    pub guard: GuardSettings,
 }

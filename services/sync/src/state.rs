@@ -10,6 +10,7 @@ use aeterna_kit::auth::Authenticator;
 use aeterna_kit::config::Settings;
 use aeterna_kit::service::Foundation;
 use aeterna_kit::tasks::spawn_forever;
+use aeterna_policy::guard::Guard;
 
 use crate::settings::SyncSettings;
 use crate::source::Places;
@@ -24,6 +25,8 @@ pub struct State {
     pub pool: PgPool,
     /// Who callers are.
     pub authenticator: Authenticator,
+    /// What decides before the handlers, if anything.
+    pub guard: Option<Guard>,
     /// Where items go.
     pub services: Services,
     /// Where sources may read.
@@ -50,6 +53,7 @@ impl State {
         Ok(Self {
             pool: laid.pool.clone(),
             authenticator: laid.authenticator.clone(),
+            guard: sync.guard.guard()?,
             services: Services::new(
                 tokens,
                 sync.knowledge_service_url.as_deref(),

@@ -17,6 +17,7 @@ use crate::rbac::Role;
 /// What has become of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
+#[schema(as = ApprovalStatus)]
 pub enum Status {
     /// It waits for votes.
     Pending,

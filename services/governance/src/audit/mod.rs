@@ -15,6 +15,8 @@ use uuid::Uuid;
 
 use crate::canonical;
 
+pub use crate::canonical::hex;
+
 /// Longest text of an event that comes from outside, in bytes; the rest is cut off.
 const LONGEST: usize = 512;
 
@@ -133,18 +135,6 @@ pub fn spell_time(at: Timestamp) -> String {
 
 fn cut(text: &str) -> &str {
     text.get(..text.floor_char_boundary(LONGEST)).unwrap_or(text)
-}
-
-/// Writes bytes in hexadecimal.
-#[must_use]
-pub fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes
-        .iter()
-        .fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
 }
 
 #[cfg(test)]

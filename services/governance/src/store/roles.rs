@@ -4,6 +4,8 @@ use jiff::Timestamp;
 use sqlx::postgres::PgRow;
 use sqlx::{FromRow, Row as _};
 
+use aeterna_policy::snapshot::Assigned;
+
 use super::Scoped;
 use crate::rbac::Role;
 use crate::rbac::holding::{Holding, Settled, Source};
@@ -88,6 +90,26 @@ pub async fn fetch_holders(tx: &mut Scoped, roles: &[&'static str]) -> sqlx::Res
     );
     let query = sqlx::query_as(sqlx::AssertSqlSafe(query)).bind(tenant).bind(roles);
     query.fetch_all(tx.connection()).await
+}
+
+/// Fetches the roles that were given or taken away here, at most 100,000; those taken away first.
+///
+/// # Errors
+/// Those of the database.
+pub async fn fetch_assigned(tx: &mut Scoped) -> sqlx::Result<Vec<Assigned>> {
+    let tenant = tx.tenant().to_owned();
+    let query = format!(
+        "select {COLUMNS} from governance.role_assignments where tenant_id = $1 and source = 'grant'
+         order by state desc, principal, role limit 100000"
+    );
+    let query = sqlx::query_as(sqlx::AssertSqlSafe(query)).bind(tenant);
+    let found: Vec<Assignment> = query.fetch_all(tx.connection()).await?;
+    let assigned = |assignment: Assignment| Assigned {
+        principal: assignment.principal,
+        role: assignment.holding.role,
+        revoked: assignment.holding.revoked,
+    };
+    Ok(found.into_iter().map(assigned).collect())
 }
 
 /// Remembers what a token says. A row that somebody else changes meanwhile stays as he leaves it.

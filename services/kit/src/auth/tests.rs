@@ -169,3 +169,25 @@ fn a_tenant_that_asks_too_often_does_not_slow_another() {
     assert!(refused.retry_after.is_some_and(|seconds| seconds >= 1));
     assert!(authenticator.identify(&parts(&[("X-Tenant-ID", "globex")])).is_ok());
 }
+
+#[tokio::test]
+async fn whoever_asks_again_about_the_same_request_counts_once() {
+    let limit = Limit::per_second(NonZeroU32::new(1));
+    let authenticator = Authenticator::new(Mode::Disabled { default_tenant: None }, limit);
+    let headers = [("X-Tenant-ID", "acme"), ("X-Subject", "ann")];
+    let mut same = parts(&headers);
+    for _ in 0..5 {
+        let caller = Caller::from_request_parts(&mut same, &authenticator)
+            .await
+            .expect("once");
+        assert_eq!(caller.subject, "ann");
+    }
+    let mut others = 0;
+    while Caller::from_request_parts(&mut parts(&headers), &authenticator)
+        .await
+        .is_ok()
+    {
+        others += 1;
+        assert!(others < 10, "nothing is limited");
+    }
+}

@@ -50,6 +50,17 @@ pub struct Draft {
     pub metadata: Option<Map<String, Value>>,
 }
 
+/// What a draft says of an item.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Claim {
+    /// The kind.
+    pub kind: Option<Kind>,
+    /// The layer.
+    pub layer: Option<Layer>,
+    /// The status, if it says one.
+    pub status: Option<Status>,
+}
+
 /// Why a draft is no item.
 #[derive(Debug, thiserror::Error)]
 pub enum Invalid {
@@ -99,6 +110,19 @@ impl Draft {
         Self {
             content,
             ..Self::default()
+        }
+    }
+
+    /// Returns what a draft says of an item before it is looked at closer; nothing of a front matter that cannot be read.
+    #[must_use]
+    pub fn claim(&self, path: &ItemPath) -> Claim {
+        let text = self.content.replace("\r\n", "\n");
+        let yaml = front_matter::split(&text).ok().and_then(|(yaml, _)| yaml);
+        let front = yaml.and_then(|yaml| front_matter::read(yaml).ok()).unwrap_or_default();
+        Claim {
+            kind: self.kind.or(front.kind).or_else(|| kind_of(path)),
+            layer: self.layer.or(front.layer).or_else(|| layer_of(path)),
+            status: self.status.or(front.status),
         }
     }
 

@@ -3,6 +3,7 @@
 //! [`ground`] is where they stand: a fresh database, a store with its faults, shards, a relocator to drive by hand.
 //! [`attacks`] are the numbered cases of `docs/move-protocol.md`; [`kills`] crashes a relocator at every point it passes;
 //! [`api`] is the memory service as its callers see it; [`knowledge`], [`governance`] and [`sync`] are the other services;
+//! [`guard`] puts policies before them;
 //! [`operator`] works on a real API server.
 #![expect(clippy::indexing_slicing, reason = "an absent field of a JSON value reads as null")]
 
@@ -10,6 +11,7 @@ mod api;
 mod attacks;
 mod governance;
 mod ground;
+mod guard;
 mod kills;
 mod knowledge;
 mod life;

@@ -27,6 +27,7 @@ use crate::store::approvals::{self, Name};
 /// The new payload.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = AmendRequest)]
 pub struct Request {
     /// What will be done instead, at most 64 KiB.
     #[schema(value_type = Object)]

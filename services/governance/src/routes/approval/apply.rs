@@ -25,6 +25,7 @@ use crate::store::approvals::{self, Name};
 /// Which payload.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(as = ApplyRequest)]
 pub struct Request {
     /// The hash of the payload that is applied: the one that was approved, or nothing happens.
     pub payload_hash: String,

@@ -25,6 +25,7 @@ use crate::store::approvals::{self, Name};
 /// Why.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = BreakGlassRequest)]
 pub struct Request {
     /// What the emergency is, 1 byte to 4 KiB.
     pub justification: String,

@@ -23,6 +23,7 @@ use crate::store::approvals::Name;
 /// A vote.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(as = DecideRequest)]
 pub struct Request {
     /// The request, by its id …
     pub request_id: Option<Uuid>,

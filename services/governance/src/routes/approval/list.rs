@@ -43,6 +43,7 @@ pub struct Parameters {
 /// A page of requests.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = ApprovalPage)]
 pub struct Page {
     /// The requests.
     pub items: Vec<Summary>,

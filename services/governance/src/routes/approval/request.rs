@@ -1,6 +1,6 @@
 //! `POST /api/v1/approval/request`: asks for an approval.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use axum::extract::State as Shared;
 use axum::http::{HeaderMap, StatusCode, header};
@@ -17,6 +17,7 @@ use aeterna_kit::http::extract::Json;
 use aeterna_kit::problem::{Code, Problem};
 
 use super::effect::Effect;
+use super::settle::Case;
 use super::view::{View, details};
 use crate::admission::Admitted;
 use crate::approval::rules::{self, Risk};
@@ -26,7 +27,7 @@ use crate::canonical;
 use crate::origin::Origin;
 use crate::rbac::{Role, action};
 use crate::state::State;
-use crate::store::approvals::{self, Stored};
+use crate::store::approvals::{self, Name, Stored};
 use crate::store::{OrProblem as _, Scoped, roles};
 
 /// Largest payload, in bytes of JSON.
@@ -38,6 +39,7 @@ const HOURS: (i64, i64) = (72, 720);
 /// What is asked for.
 #[derive(Debug, Deserialize, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(as = ApprovalRequest)]
 pub struct Request {
     /// What it is about.
     pub request_type: Kind,
@@ -70,6 +72,7 @@ pub struct Request {
 /// What a request is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = ApprovalKind)]
 pub enum Kind {
     /// Activating a policy.
     Policy,
@@ -125,14 +128,18 @@ pub async fn request(
     let key = idempotency_key(&headers)?;
     let mut desk = Admitted::open(&state, &caller, origin, action::APPROVAL_REQUEST, "new").await?;
     let request_hash = hash(&canonical::write(&json!(asked)));
+    let people = fetch_people(&mut desk.tx, &steps, desk.principal.human())
+        .await
+        .or_problem()?;
+    let eligible = people.len();
     if let Some(key) = key
         && let Some(before) = approvals::fetch_by_key(&mut desk.tx, &desk.principal.id, key)
             .await
             .or_problem()?
     {
-        return repeat(before, &request_hash);
+        return repeat(&mut desk, &before, &request_hash, eligible).await;
     }
-    let eligible = count_eligible(&mut desk.tx, &steps, desk.principal.human()).await?;
+    require_satisfiable(&steps, &people)?;
     let now = approvals::fetch_now(&mut desk.tx).await.or_problem()?;
     let number = approvals::take_number(&mut desk.tx, now.to_zoned(jiff::tz::TimeZone::UTC).year())
         .await
@@ -149,21 +156,23 @@ pub async fn request(
     desk.note("approval.request", ("Approval", &stored.id.to_string()), told)
         .await?;
     desk.close().await?;
-    Ok(respond(StatusCode::CREATED, stored, eligible))
+    let made = View::of(stored, Vec::new(), &|_| Vec::new());
+    Ok(respond(StatusCode::CREATED, made, eligible))
 }
 
-fn repeat(before: Stored, request_hash: &str) -> Result<Response, Problem> {
-    if before.request_hash != request_hash {
+async fn repeat(desk: &mut Admitted, before: &Stored, hash: &str, eligible: usize) -> Result<Response, Problem> {
+    if before.request_hash != hash {
         let detail = "the key was used for another request";
         return Err(Problem::field(Code::IdempotencyConflict, "Idempotency-Key", detail));
     }
-    Ok(respond(StatusCode::OK, before, 0))
+    let case = Case::fetch(desk, &Name::Id(before.id)).await?;
+    Ok(respond(StatusCode::OK, case.view(), eligible))
 }
 
-fn respond(status: StatusCode, stored: Stored, eligible_approvers: usize) -> Response {
-    let location = format!("/api/v1/approval/{}", stored.id);
+fn respond(status: StatusCode, request: View, eligible_approvers: usize) -> Response {
+    let location = format!("/api/v1/approval/{}", request.id);
     let made = Made {
-        request: View::of(stored, Vec::new(), &|_| Vec::new()),
+        request,
         eligible_approvers,
     };
     (status, [(header::LOCATION, location)], axum::Json(made)).into_response()
@@ -307,29 +316,28 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
     })
 }
 
-/// Counts who could approve, and refuses steps that they can never satisfy.
-async fn count_eligible(tx: &mut Scoped, steps: &[Step], requester: &str) -> Result<usize, Problem> {
-    let wanted: BTreeSet<&str> = Role::ALL
+/// Fetches the roles of everybody who could approve a step, besides who asks.
+async fn fetch_people(tx: &mut Scoped, steps: &[Step], requester: &str) -> sqlx::Result<Vec<Vec<Role>>> {
+    let wanted: Vec<&'static str> = Role::ALL
         .into_iter()
         .filter(|role| steps.iter().any(|step| step.admits(&[*role])))
         .map(Role::name)
         .collect();
-    let wanted: Vec<&'static str> = Role::ALL
-        .iter()
-        .map(|role| role.name())
-        .filter(|name| wanted.contains(name))
-        .collect();
     let mut people: BTreeMap<String, Vec<Role>> = BTreeMap::new();
-    for assignment in roles::fetch_holders(tx, &wanted).await.or_problem()? {
+    for assignment in roles::fetch_holders(tx, &wanted).await? {
         people
             .entry(assignment.principal)
             .or_default()
             .push(assignment.holding.role);
     }
     people.remove(requester);
-    let people: Vec<Vec<Role>> = people.into_values().collect();
-    if rules::is_satisfiable(steps, &people) {
-        return Ok(people.len());
+    Ok(people.into_values().collect())
+}
+
+/// Refuses steps that the people can never satisfy.
+fn require_satisfiable(steps: &[Step], people: &[Vec<Role>]) -> Result<(), Problem> {
+    if rules::is_satisfiable(steps, people) {
+        return Ok(());
     }
     let detail = format!(
         "{} people besides you hold one of the roles, which is not enough for different people in every step; grant roles first",

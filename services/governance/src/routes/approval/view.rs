@@ -15,6 +15,7 @@ use crate::store::approvals::{Given, Stored};
 /// A request for approval.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = Approval)]
 pub struct View {
     /// Its id.
     pub id: Uuid,

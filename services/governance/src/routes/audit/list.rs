@@ -84,6 +84,7 @@ pub enum Format {
 /// A page of the audit log.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = AuditPage)]
 pub struct Page {
     /// The events: seq, at, tenantId, actor, action, target, outcome, requestId, via, userAgent, decisionId, details,
     /// prevHash, hash. `canonical` is the text that was hashed.

@@ -25,6 +25,7 @@ const PAGE: i64 = 2_000;
 /// What was found.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = ChainVerdict)]
 pub struct Verdict {
     /// The chain is whole, as far as can be told.
     pub valid: bool,

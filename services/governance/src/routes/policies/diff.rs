@@ -22,6 +22,7 @@ use crate::store::policies;
 /// Which two versions.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = DiffRequest)]
 pub struct Request {
     /// The older one.
     pub from: i32,

@@ -45,6 +45,7 @@ pub struct Parameters {
 /// A page of policies.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = PolicyPage)]
 pub struct Page {
     /// The policies, each in its version in force.
     pub items: Vec<View>,

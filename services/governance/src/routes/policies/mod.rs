@@ -8,6 +8,7 @@ pub mod get;
 pub mod list;
 pub mod rollback;
 pub mod simulate;
+pub mod snapshot;
 pub mod update;
 pub mod validate;
 pub mod view;

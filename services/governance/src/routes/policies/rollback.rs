@@ -23,6 +23,7 @@ use crate::store::policies;
 /// Where to go back to.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = RollbackRequest)]
 pub struct Request {
     /// The version whose content counts again, its status included.
     pub version: i32,

@@ -27,6 +27,7 @@ const QUESTIONS: usize = 100;
 /// A policy, and what to ask with and without it.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = SimulateRequest)]
 pub struct Request {
     /// The policy, as if it were active.
     pub policy: Document,

@@ -25,6 +25,7 @@ const ENTRIES: usize = 10_000;
 /// What is held against which constraints.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = ConstraintCheck)]
 pub struct Request {
     /// Where it belongs: the constraints of that place and those above count.
     #[serde(default)]
@@ -36,6 +37,7 @@ pub struct Request {
 /// What was found.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = ConstraintVerdict)]
 pub struct Verdict {
     /// No violation blocks.
     pub is_valid: bool,

@@ -21,6 +21,7 @@ const ACTIVE: i64 = 1_000;
 /// A version of a policy.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = StoredPolicy)]
 pub struct View {
     /// The policy.
     pub id: Uuid,

@@ -16,6 +16,7 @@ use crate::store::roles::{self, Assignment};
 /// A role of somebody.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = RoleRequest)]
 pub struct Request {
     /// The subject, 1 to 256 bytes.
     pub principal: String,
@@ -26,6 +27,7 @@ pub struct Request {
 /// A role that somebody holds, or held.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = RoleAssignment)]
 pub struct View {
     /// The subject.
     pub principal: String,

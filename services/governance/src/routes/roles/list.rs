@@ -36,6 +36,7 @@ pub struct Parameters {
 /// A page of roles.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = RolePage)]
 pub struct Page {
     /// Roles by subject, revoked ones as well.
     pub items: Vec<View>,

@@ -33,6 +33,7 @@ const LIFE: Duration = Duration::from_secs(300);
 /// What to tell, and how much.
 #[derive(Debug, Deserialize, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(as = ContextRequest)]
 pub struct Request {
     /// The question, 1 byte to 4 KiB.
     pub query: String,
@@ -116,6 +117,7 @@ impl Include {
 /// One source in the context.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = ContextEntry)]
 pub struct Entry {
     /// Where it is to be found, with its version: `knowledge:a/b.md@3`, `memory:…@1`.
     pub r#ref: String,
@@ -165,6 +167,7 @@ pub struct Context {
 /// The answer.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = AssembledContext)]
 pub struct Response {
     /// The context.
     #[serde(flatten)]

@@ -25,6 +25,7 @@ use crate::store::{self, Hit, RANKED, Search};
 /// What to search for.
 #[derive(Debug, Deserialize, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(as = SearchRequest)]
 pub struct Request {
     /// Words in any of their forms, `"exact words"`, beginnings (`polic*`), and what must not be there (`-draft`); at most
     /// 4096 bytes.
@@ -112,6 +113,7 @@ pub type Facets = BTreeMap<String, BTreeMap<String, i64>>;
 /// The answer.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = SearchResponse)]
 pub struct Response {
     /// Best first.
     pub items: Vec<Found>,

@@ -28,6 +28,7 @@ use crate::store::{self, Outcome, Wanted, Written};
 /// What to make a note of: exactly one of events, text and sourceRefs.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(as = NoteRequest)]
 pub struct Request {
     /// What was done, in its order; 2 to 500.
     pub events: Option<Vec<EventBody>>,

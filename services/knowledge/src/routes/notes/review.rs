@@ -47,6 +47,7 @@ impl Decision {
 /// A step.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(as = ReviewRequest)]
 pub struct Request {
     /// The note's path.
     pub path: String,

@@ -30,6 +30,7 @@ pub enum Input {
 /// What to embed.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(as = EmbeddingRequest)]
 pub struct Request {
     /// The texts, each of at most 32 KiB.
     pub input: Input,
@@ -40,6 +41,7 @@ pub struct Request {
 /// The vectors.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = EmbeddingResponse)]
 pub struct Response {
     /// The model that made them.
     pub model: String,

@@ -53,6 +53,7 @@ const IDENTIFIER: usize = 256;
 /// A memory to store.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(as = MemoryRequest)]
 pub struct Request {
     /// The text, 1 byte to 32 KiB.
     pub content: String,

@@ -51,6 +51,7 @@ pub enum Mode {
 /// What to search for.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(as = SearchRequest)]
 pub struct Request {
     /// The text to search for, 1 byte to 8 KiB; or a vector.
     pub query: Option<String>,
@@ -113,6 +114,7 @@ pub struct Item {
 /// The answer.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = SearchResponse)]
 pub struct Response {
     /// Best first.
     pub items: Vec<Item>,

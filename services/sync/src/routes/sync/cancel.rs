@@ -23,6 +23,7 @@ const LONGEST: usize = 500;
 /// Why a job should end. The body may be left out.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(as = CancelRequest)]
 pub struct Request {
     /// For whoever looks at the job later, at most 500 bytes.
     pub reason: Option<String>,

@@ -30,6 +30,7 @@ const LONGEST_KEY: usize = 256;
 /// What to run over, and how. Either source and target, or connectionId.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(as = StartRequest)]
 pub struct Request {
     /// Where items come from.
     pub source: Option<Source>,

@@ -175,9 +175,17 @@ async fn a_retry_with_the_same_key_asks_once() -> Result<()> {
     };
     let first = ask(asked("low")).await?;
     first.expect(201)?;
+    vote(&service, ANN, &first.body, "abstain").await?.expect(200)?;
     let again = ask(asked("low")).await?;
     again.expect(200)?;
-    ensure!(again.body["id"] == first.body["id"], "{}", again.text);
+    // It shows the request as it is by now.
+    ensure!(
+        again.body["id"] == first.body["id"]
+            && again.body["eligibleApprovers"] == 3
+            && again.body["decisions"][0]["decision"] == "abstain",
+        "{}",
+        again.text
+    );
     ask(asked("medium"))
         .await?
         .expect_problem(409, "IDEMPOTENCY_CONFLICT")?;

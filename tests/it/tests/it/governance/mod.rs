@@ -3,11 +3,12 @@
 mod approval_ends;
 mod approvals;
 mod audit;
-mod bodies;
+pub mod bodies;
 mod outages;
 mod policies;
 mod policy_versions;
 mod probes;
 mod roles;
-mod service;
+pub mod service;
+mod snapshot;
 mod tenants;

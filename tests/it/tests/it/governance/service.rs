@@ -36,7 +36,7 @@ pub struct Service {
     /// The database's superuser, who sees and damages everything.
     pub root: PgPool,
     pub state: State,
-    url: String,
+    pub url: String,
     http: reqwest::Client,
     _dir: tempfile::TempDir,
 }
@@ -66,6 +66,11 @@ impl Service {
 
     /// The same on a server of the test's own, or without a key.
     pub async fn start_on(server: &Postgres, with_key: bool) -> Result<Self> {
+        Self::start_with(server, with_key, &[]).await
+    }
+
+    /// The same with options of its own.
+    pub async fn start_with(server: &Postgres, with_key: bool, options: &[&str]) -> Result<Self> {
         // The memory service installs its own; here nobody does. Only the first call has an effect.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let database_url = server.fresh_database().await?;
@@ -80,6 +85,7 @@ impl Service {
         if with_key {
             line.extend(["--signing-key-file", &key, "--audit-checkpoint-dir", &kept]);
         }
+        line.extend(options);
         let Serve { kit, governance } = CommandLine::try_parse_from(line)?.serve;
         let definition = governance_service::definition();
         let laid = Foundation::lay(&definition, &kit)?;
@@ -123,6 +129,23 @@ impl Service {
 
     pub async fn post(&self, who: Who<'_>, path: &str, body: &Value) -> Result<Answer> {
         send(self.request(Method::POST, path, who).json(body)).await
+    }
+
+    /// Puts a policy in force.
+    pub async fn enforce(&self, tenant: &str, name: &str, text: &str) -> Result<String> {
+        let who = Who {
+            tenant,
+            subject: "lawgiver",
+            roles: "Architect",
+        };
+        let made = self
+            .post(who, "/api/v1/policies", &super::bodies::cedar(name, text))
+            .await?;
+        made.expect(201)?;
+        made.body["id"]
+            .as_str()
+            .map(str::to_owned)
+            .context("a policy has an id")
     }
 
     /// Verifies the audit chain of a tenant.

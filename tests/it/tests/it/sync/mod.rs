@@ -8,5 +8,5 @@ mod outages;
 mod peer;
 mod probes;
 mod rejects;
-mod service;
+pub mod service;
 mod tenants;

@@ -103,6 +103,11 @@ impl Sync {
         })
     }
 
+    /// Returns where it is.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
     /// Prepares a request.
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
         self.http.request(method, format!("{}{path}", self.url))

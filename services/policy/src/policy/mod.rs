@@ -18,8 +18,8 @@ use utoipa::ToSchema;
 
 use aeterna_kit::problem::{Code, FieldError, Problem};
 
-use crate::audit::hex;
 use crate::canonical;
+use crate::canonical::hex;
 use crate::engine::Scope;
 use constraint::Rule;
 
@@ -49,6 +49,7 @@ pub enum Layer {
 /// What a policy is made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
+#[schema(as = PolicyKind)]
 pub enum Kind {
     /// Rules about code, files, dependencies, imports and configuration.
     Constraint,
@@ -82,6 +83,7 @@ pub enum MergeStrategy {
 /// Whether it counts.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
+#[schema(as = PolicyStatus)]
 pub enum Status {
     /// Not yet.
     #[default]
@@ -95,6 +97,7 @@ pub enum Status {
 /// What a version of a policy says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(as = PolicyDocument)]
 pub struct Document {
     /// Its name, once in its layer and scope.
     pub name: String,

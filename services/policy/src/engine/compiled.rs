@@ -8,13 +8,14 @@ use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
 use super::{Decision, Question, Scope, Slice, builtin, is_about};
-use crate::audit::hex;
 use crate::canonical;
+use crate::canonical::hex;
 use crate::policy::constraint::Rule;
 use crate::policy::merge::{Part, merge};
 use crate::policy::{Document, cedar};
@@ -23,7 +24,7 @@ use crate::policy::{Document, cedar};
 const REMEMBERED: usize = 10_000;
 
 /// A version in force of a policy.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Active {
     /// The policy.
     pub id: Uuid,

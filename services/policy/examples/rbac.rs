@@ -5,5 +5,5 @@ use std::io::Write as _;
 fn main() -> std::io::Result<()> {
     std::io::stdout()
         .lock()
-        .write_all(governance_service::rbac::matrix::page().as_bytes())
+        .write_all(aeterna_policy::rbac::matrix::page().as_bytes())
 }

@@ -1,0 +1,126 @@
+//! Decides at a service's own door, by the last snapshot of the tenant's policies.
+//!
+//! The governance service is asked for snapshots and never for a decision, so nothing waits for it: while a snapshot is
+//! good, requests are decided by it, and a new one is fetched beside them with the credentials of one of them. When it has
+//! become too old, writes are refused ([`Code::PolicyStale`]) until there is a new one; reads go on by the old one, and
+//! without any by the service's own rules alone.
+//!
+//! [`route`] says which permission a route asks for, [`layer`] asks before every handler. Without the settings there is no
+//! guard, and nothing of this happens.
+
+mod client;
+pub mod layer;
+pub mod route;
+mod settings;
+mod tenants;
+
+use std::sync::Arc;
+
+use axum::http::HeaderMap;
+use serde_json::{Map, Value};
+
+use aeterna_kit::auth::Caller;
+use aeterna_kit::clock;
+use aeterna_kit::problem::{Code, Problem};
+
+use crate::engine::{Principal, Question};
+use crate::rbac::Role;
+use crate::rbac::holding::settle;
+use crate::snapshot::Held;
+use route::{About, Access};
+pub use settings::GuardSettings;
+use tenants::Tenants;
+
+/// Decides by local snapshots.
+#[derive(Debug, Clone)]
+pub struct Guard(Arc<Tenants>);
+
+impl Guard {
+    /// Lets a request pass, or not.
+    ///
+    /// # Errors
+    /// [`Code::Forbidden`] when the policies say no, [`Code::PolicyStale`] for a write when they are too old or unknown.
+    pub async fn admit(
+        &self,
+        caller: &Caller,
+        headers: &HeaderMap,
+        about: About,
+        access: Access,
+    ) -> Result<(), Problem> {
+        let held = self.0.current(caller, headers).await;
+        let now = clock::now();
+        if let Some(held) = &held {
+            metrics::gauge!("policy_snapshot_age_seconds").set(held.age(now).as_secs_f64());
+        }
+        match (held, access) {
+            (Some(held), Access::Write) if held.is_stale(now) => {
+                count("stale");
+                Err(stale("the policies known here are too old to write by"))
+            }
+            (None, Access::Write) => {
+                count("stale");
+                Err(stale("the policies of the tenant are not known here yet"))
+            }
+            (None, Access::Read) => {
+                count("open");
+                Ok(())
+            }
+            (Some(held), Access::Read | Access::Write) => decide(&held, caller, headers, about),
+        }
+    }
+}
+
+fn stale(why: &str) -> Problem {
+    let detail = format!("{why}, and the governance service gives no newer ones; try again soon");
+    Problem::new(Code::PolicyStale, detail)
+}
+
+fn count(outcome: &'static str) {
+    metrics::counter!("policy_decisions_total", "outcome" => outcome).increment(1);
+}
+
+fn decide(held: &Held, caller: &Caller, headers: &HeaderMap, about: About) -> Result<(), Problem> {
+    let action = about.action.name;
+    let question = Question {
+        principal: identify(held, caller),
+        action: action.to_owned(),
+        resource: about.resource,
+        context: circumstances(headers),
+    };
+    let decision = held.set.decide(&question, clock::now());
+    if decision.allowed {
+        count("allow");
+        return Ok(());
+    }
+    count("deny");
+    tracing::info!(
+        target: "decision", id = %decision.id, tenant = %caller.scope.tenant(), subject = caller.subject,
+        action, resource = question.resource.id, allowed = false, determining = decision.determining.join(","),
+        set = held.set.hash(), "decided"
+    );
+    let why = decision.reason.unwrap_or_else(|| decision.determining.join(", "));
+    let detail = format!("{action} is not allowed: {why} (decision {})", decision.id);
+    Err(Problem::new(Code::Forbidden, detail))
+}
+
+/// Who it is, with the roles that count: the token's and those granted, without those taken away.
+fn identify(held: &Held, caller: &Caller) -> Principal {
+    let token: Vec<Role> = caller.roles.iter().filter_map(|name| Role::parse(name)).collect();
+    Principal {
+        id: caller.subject.clone(),
+        on_behalf_of: caller.on_behalf_of.clone(),
+        roles: settle(&token, held.known_of(&caller.subject)).roles,
+        properties: Map::new(),
+    }
+}
+
+fn circumstances(headers: &HeaderMap) -> Map<String, Value> {
+    let mut known = Map::from_iter([("time".to_owned(), Value::String(clock::now().to_string()))]);
+    let via = headers
+        .get("x-aeterna-client-kind")
+        .and_then(|value| value.to_str().ok());
+    if let Some(via) = via.filter(|kind| ["cli", "ui", "api"].contains(kind)) {
+        known.insert("via".to_owned(), Value::String(via.to_owned()));
+    }
+    known
+}

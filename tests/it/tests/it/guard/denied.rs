@@ -1,0 +1,121 @@
+//! What the policies forbid is refused at the door of each service.
+
+use anyhow::{Result, ensure};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use super::world::World;
+use crate::api::service::{Answer, Service as Memory, send};
+use crate::governance::service::of_acme;
+use crate::knowledge::service::{ADMIN, As, wait_until};
+use crate::sync::service::directory;
+
+async fn create(memory: &Memory, role: &str, body: &Value) -> Result<Answer> {
+    let request = memory.request(Method::POST, "/api/v1/memories");
+    let request = request
+        .header("X-Tenant-ID", "acme")
+        .header("X-Subject", "ann")
+        .header("X-Roles", role);
+    send(request.json(body)).await
+}
+
+#[tokio::test]
+async fn memories_of_a_forbidden_layer_are_refused_and_others_are_stored() -> Result<()> {
+    let world = World::start(300).await?;
+    let text = r#"forbid (principal, action == Action::"memory.create", resource)
+        when { resource has layer && resource.layer == "company" };"#;
+    let policy = world.governance.enforce("acme", "no-company-memories", text).await?;
+    let memory = world.memory().await?;
+    let of = |layer: &str| json!({"content": "the zebra", "layer": layer});
+    let denied = create(&memory, "TenantAdmin", &of("company")).await?;
+    denied.expect_problem(403, "FORBIDDEN")?;
+    let detail = denied.body["detail"].as_str().unwrap_or_default();
+    ensure!(detail.contains(&policy) && detail.contains("decision "), "{detail}");
+    ensure!(memory.count_rows().await? == 0, "a refused memory was stored");
+    create(&memory, "TenantAdmin", &of("team")).await?.expect(201)?;
+    // The roles' own rights hold here as well, and another tenant has other policies.
+    create(&memory, "Viewer", &of("team"))
+        .await?
+        .expect_problem(403, "FORBIDDEN")?;
+    memory.create("globex", &of("company")).await?.expect(201)?;
+    // The governance service was asked with the credentials of a caller, and for his tenant.
+    ensure!(world.relay.last("x-tenant-id").as_deref() == Some("globex"));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_policy_counts_in_a_service_that_runs_within_seconds() -> Result<()> {
+    let world = World::start(300).await?;
+    let memory = world.memory().await?;
+    let id = memory.store("acme", "the zebra").await?;
+    memory.get("acme", id).await?.expect(200)?;
+    let text = r#"forbid (principal, action == Action::"memory.read", resource);"#;
+    world.governance.enforce("acme", "no-reading", text).await?;
+    wait_until("the policy counts", async || {
+        Ok(memory.get("acme", id).await?.status == 403)
+    })
+    .await?;
+    memory.get("acme", id).await?.expect_problem(403, "FORBIDDEN")
+}
+
+#[tokio::test]
+async fn knowledge_at_a_forbidden_path_and_in_a_forbidden_status_is_refused() -> Result<()> {
+    let world = World::start(300).await?;
+    let text = r#"forbid (principal, action, resource is Knowledge)
+        when { resource has path && resource.path like "secret/*" };"#;
+    world.governance.enforce("acme", "no-secrets", text).await?;
+    let knowledge = world.knowledge().await?;
+    for (path, status) in [("secret/plan.md", 403), ("open/plan.md", 201)] {
+        knowledge.note(ADMIN, path, "the zebra plan").await?.expect(status)?;
+        let read = knowledge.get(ADMIN, &format!("/knowledge/{path}")).await?;
+        ensure!((read.status == 200) == (status == 201), "{path}: {}", read.text);
+    }
+    let markdown = knowledge
+        .request(ADMIN, Method::PUT, "/knowledge/secret/file.md")
+        .header("Content-Type", "text/markdown")
+        .body("---\nkind: note\nlayer: team\n---\nthe zebra plan\n");
+    send(markdown).await?.expect_problem(403, "FORBIDDEN")?;
+    // It takes an Architect to accept, whether a field says it or the front matter.
+    let lead = As("acme", "tom", "TechLead");
+    let accepted = "---\nkind: note\nlayer: team\nstatus: accepted\n---\ntext\n";
+    let body = json!({"path": "open/accepted.md", "content": accepted});
+    knowledge
+        .post(lead, "/knowledge", &body)
+        .await?
+        .expect_problem(403, "FORBIDDEN")?;
+    knowledge
+        .post(As("acme", "art", "Architect"), "/knowledge", &body)
+        .await?
+        .expect(201)
+}
+
+#[tokio::test]
+async fn a_sync_from_a_forbidden_source_is_refused() -> Result<()> {
+    let world = World::start(300).await?;
+    let text = r#"forbid (principal, action == Action::"sync.start", resource)
+        when { resource has source && resource.source == "directory" };"#;
+    world.governance.enforce("acme", "no-directories", text).await?;
+    let sync = world.sync().await?;
+    sync.start_job("acme", &directory(""))
+        .await?
+        .expect_problem(403, "FORBIDDEN")?;
+    sync.get("acme", "/api/v1/sync/jobs").await?.expect(200)?;
+    sync.start_job("globex", &directory("")).await?.expect(202)
+}
+
+#[tokio::test]
+async fn a_role_that_was_taken_away_does_not_count_whatever_the_token_says() -> Result<()> {
+    let world = World::start(300).await?;
+    let body = json!({"principal": "ann", "role": "Developer"});
+    world
+        .governance
+        .post(of_acme("root", "Admin"), "/api/v1/roles/revoke", &body)
+        .await?
+        .expect(200)?;
+    let memory = world.memory().await?;
+    let stored = json!({"content": "the zebra", "layer": "team"});
+    create(&memory, "Viewer,Developer", &stored)
+        .await?
+        .expect_problem(403, "FORBIDDEN")?;
+    create(&memory, "TechLead", &stored).await?.expect(201)
+}
