@@ -18,7 +18,7 @@ deps: ## Install what is missing on this machine (Debian packages need root)
 	@tools/deps.sh
 
 .PHONY: build
-build: deps ## Build the binaries, the local Kubernetes and fetch the embedding weights
+build: deps ## Build the binaries, the local Kubernetes and fetch the embedding weights and DuckDB
 	@tools/build.sh
 
 .PHONY: demo

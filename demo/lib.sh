@@ -70,8 +70,9 @@ start_redis() { in_node redis redis-server --bind "$address" --protected-mode no
 start_vectorstore() { in_node vectorstore "$binaries/aeterna-vectorstore" --listen "$address:6334" --data "$state/vectors"; }
 
 load_images() {
-  local weights
+  local weights duckdb
   weights=$("$root/services/memory/fetch-weights.sh")
+  duckdb=$("$root/services/knowledge/fetch-duckdb.sh")
   "$cluster" load-image --name "$name" \
     --image "aeterna/operator:$version" --binary "$binaries/aeterna-operator" \
     --image "aeterna/relocator:$version" --binary "$binaries/aeterna-relocator" \
@@ -79,6 +80,7 @@ load_images() {
     --file "$weights/model.safetensors:/usr/share/aeterna/wordllama-256/model.safetensors" \
     --file "$weights/tokenizer.json:/usr/share/aeterna/wordllama-256/tokenizer.json" \
     --image "aeterna/knowledge-service:$version" --binary "$binaries/knowledge-service" \
+    --file "$duckdb:/usr/lib/libduckdb.so" \
     --image "aeterna/governance-service:$version" --binary "$binaries/governance-service" \
     --image "aeterna/sync-service:$version" --binary "$binaries/sync-service" >"$state/images.log" 2>&1
 }

@@ -15,6 +15,8 @@ for package in "${packages[@]}"; do
 done
 # A kubectl of another origin than Debian's is as good.
 command -v kubectl >/dev/null || missing+=(kubernetes-client)
+# So is an npm that came with Node.
+command -v npm >/dev/null || missing+=(npm)
 
 if ((${#missing[@]})); then
   command -v apt-get >/dev/null || die "these packages are missing, and there is no apt-get to install them: ${missing[*]}"

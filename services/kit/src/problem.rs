@@ -130,6 +130,10 @@ pub enum Code {
     InvalidCursor,
     /// There is too little to make a note of.
     InsufficientEvents,
+    /// The archive is none, or holds what cannot be an item.
+    InvalidArchive,
+    /// Some files of the archive cannot be written.
+    ImportRefused,
     // Sync.
     /// No such job.
     JobNotFound,
@@ -345,6 +349,12 @@ impl Code {
                 StatusCode::UNPROCESSABLE_ENTITY,
                 "There is too little to make a note of",
             ),
+            Self::InvalidArchive => (
+                "INVALID_ARCHIVE",
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "The archive does not fit",
+            ),
+            Self::ImportRefused => ("IMPORT_REFUSED", StatusCode::CONFLICT, "The archive is not imported"),
             // Sync.
             Self::JobNotFound => ("JOB_NOT_FOUND", StatusCode::NOT_FOUND, "There is no such job"),
             Self::ConnectionNotFound => (

@@ -42,10 +42,12 @@ create table knowledge.versions (
     content_hash bytea not null,
     message      text,
     author       text not null,
+    change       bigint not null default 0,
     created_at   timestamptz not null default now(),
     primary key (tenant_id, item_id, version),
     foreign key (tenant_id, item_id) references knowledge.items (tenant_id, item_id)
 );
+comment on column knowledge.versions.change is 'The head''s number when it was made: what was in force at a number can be told for ever.';
 comment on table knowledge.versions is 'Never changed and never removed: the app role may only read and add.';
 
 alter table knowledge.heads    enable row level security;

@@ -2,13 +2,17 @@
 //!
 //! PostgreSQL holds each item with all its versions. The rules are pure modules: where an item may be ([`path`]), what it is
 //! and how it lives ([`item`]), who may do what ([`access`]), what a
-//! search asks for ([`query`]), what a model is told ([`context`]), what is
-//! worth keeping of what was done ([`notes`]). SQL is in [`store`], what a caller sees in [`routes`].
+//! folder is as an archive ([`archive`]), what an item refers to ([`links`]), what a search asks for ([`query`]), what a model
+//! is told ([`context`]), what is worth keeping of what was done ([`notes`]). SQL is in [`store`], what a caller sees in
+//! [`routes`]; who is related to whom is asked of [`graph`].
 
 pub mod access;
+pub mod archive;
 pub mod context;
 pub mod cursor;
+pub mod graph;
 pub mod item;
+pub mod links;
 pub mod markdown;
 pub mod memories;
 pub mod notes;
@@ -21,6 +25,7 @@ pub mod settings;
 pub mod state;
 pub mod store;
 pub mod tokens;
+pub mod uses;
 
 use aeterna_kit::migrate::kit_migrations;
 use aeterna_kit::service::Definition;

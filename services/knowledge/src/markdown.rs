@@ -57,6 +57,11 @@ fn lines(text: &str) -> impl Iterator<Item = Line<'_>> {
     })
 }
 
+/// Returns the lines of a text that stand in no fenced code.
+pub fn prose_lines(text: &str) -> impl Iterator<Item = &str> {
+    lines(text).filter(|line| !line.code).map(|line| line.text)
+}
+
 fn fence_of(line: &str) -> Option<(char, usize)> {
     let line = line.trim_start();
     let mark = line.chars().next().filter(|c| matches!(c, '`' | '~'))?;

@@ -9,6 +9,9 @@ use unicode_normalization::UnicodeNormalization as _;
 /// Longest path, in bytes.
 pub const LONGEST: usize = 1024;
 
+/// Longest folded path, in bytes: one sign may be folded into many, and an index of PostgreSQL takes 2704 bytes in all.
+pub const FOLDED: usize = 2 * LONGEST;
+
 /// Longest segment, in bytes: a file name's limit.
 const SEGMENT: usize = 255;
 
@@ -66,6 +69,9 @@ impl ItemPath {
     pub fn parse(text: &str) -> Result<Self, Invalid> {
         let path = normalise(text)?;
         let folded = fold(&path);
+        if folded.len() > FOLDED {
+            return Err(Invalid::TooLong);
+        }
         if RESERVED.contains(&folded.as_str()) {
             return Err(Invalid::Reserved(path));
         }
@@ -97,11 +103,7 @@ impl ItemPath {
     /// Returns the last segment without its extension: a title for who gave none.
     #[must_use]
     pub fn stem(&self) -> &str {
-        let name = self.0.rsplit('/').next().unwrap_or(&self.0);
-        match name.rsplit_once('.') {
-            Some((stem, _)) if !stem.is_empty() => stem,
-            _ => name,
-        }
+        stem_of(&self.0)
     }
 
     /// Returns the segments.
@@ -143,6 +145,16 @@ impl FolderPath {
         } else {
             format!("{}/", self.0)
         }
+    }
+}
+
+/// Returns the last segment of a path without its extension.
+#[must_use]
+pub fn stem_of(path: &str) -> &str {
+    let name = path.rsplit('/').next().unwrap_or(path);
+    match name.rsplit_once('.') {
+        Some((stem, _)) if !stem.is_empty() => stem,
+        _ => name,
     }
 }
 
@@ -244,6 +256,9 @@ mod tests {
             assert_eq!(ItemPath::parse(path), Err(why), "{path:?}");
         }
         assert_eq!(ItemPath::parse(&"a".repeat(256)), Err(Invalid::LongSegment));
+        // One sign that is folded into eighteen.
+        let ligatures = vec!["\u{fdfa}".repeat(60); 5].join("/");
+        assert_eq!(ItemPath::parse(&ligatures), Err(Invalid::TooLong));
         assert_eq!(ItemPath::parse(&["a"; 33].join("/")), Err(Invalid::TooDeep));
         assert_eq!(
             ItemPath::parse(&vec!["a".repeat(200); 6].join("/")),

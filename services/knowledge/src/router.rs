@@ -24,6 +24,7 @@ fn api() -> OpenApiRouter<State> {
     OpenApiRouter::with_openapi(Api::openapi())
         .routes(routes!(knowledge::create::create))
         .routes(routes!(knowledge::search::search))
+        .routes(routes!(knowledge::import::import))
         .routes(routes!(knowledge::root::root))
         .routes(routes!(
             knowledge::get::get,

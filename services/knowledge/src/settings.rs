@@ -25,6 +25,11 @@ pub struct KnowledgeSettings {
     #[arg(long, env = "MEMORY_SERVICE_URL")]
     pub memory_service_url: Option<String>,
 
+    /// DuckDB's library: a file, or a name that the system's loader finds. Without it there are no graphs: relations are direct
+    /// ones, and contexts are put together by words alone.
+    #[arg(long, env = "DUCKDB_LIBRARY", default_value = "libduckdb.so")]
+    pub duckdb_library: String,
+
     /// The base of an API that speaks OpenAI's chat form, such as `https://api.openai.com/v1`. Without it notes are distilled
     /// without a model.
     #[arg(long, env = "NOTES_MODEL_URL", requires = "notes_model")]
@@ -48,6 +53,7 @@ impl std::fmt::Debug for KnowledgeSettings {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("KnowledgeSettings")
             .field("memory_service_url", &self.memory_service_url)
+            .field("duckdb_library", &self.duckdb_library)
             .field("notes_model", &self.notes_model)
             .finish_non_exhaustive()
     }

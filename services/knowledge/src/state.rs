@@ -1,16 +1,22 @@
 //! What the handlers share.
 
+use std::sync::Arc;
+
 use axum::extract::FromRef;
 use sqlx::PgPool;
+use tokio::sync::Semaphore;
 
 use aeterna_kit::auth::Authenticator;
 use aeterna_kit::cache::Cache;
 use aeterna_kit::service::Foundation;
 use aeterna_policy::guard::Guard;
 
+use crate::graph::Graphs;
 use crate::memories::Memories;
 use crate::notes::model::Model;
+use crate::routes::knowledge::upload;
 use crate::settings::KnowledgeSettings;
+use crate::uses::Uses;
 
 /// The state of every handler; cheap to clone.
 #[derive(Debug, Clone)]
@@ -27,6 +33,12 @@ pub struct State {
     pub memories: Memories,
     /// The model for notes, if there is one.
     pub model: Option<Model>,
+    /// The graphs of the tenants.
+    pub graphs: Graphs,
+    /// Counts what is told together.
+    pub uses: Uses,
+    /// Places for archives that are being read.
+    pub imports: Arc<Semaphore>,
 }
 
 impl FromRef<State> for Authenticator {
@@ -48,6 +60,9 @@ impl State {
             guard: settings.guard.guard()?,
             memories: Memories::new(settings.memory_service_url.as_deref())?,
             model: settings.model()?,
+            graphs: Graphs::load(&settings.duckdb_library),
+            uses: Uses::begin(laid.pool.clone()),
+            imports: Arc::new(Semaphore::new(upload::AT_ONCE)),
         })
     }
 }

@@ -23,7 +23,7 @@ type Spec struct {
 	Reference string
 	// Binaries go to /usr/local/bin; the first one is the entrypoint unless another is given.
 	Binaries []string
-	// Files are SOURCE:TARGET; a source may be a directory.
+	// Files are SOURCE:TARGET; a source may be a directory. A shared library brings what it is linked to.
 	Files      []string
 	Entrypoint []string
 	Env        []string
@@ -104,8 +104,27 @@ func contents(spec Spec, work string) (base, program map[string]entry, err error
 		if err := addTree(program, source, target); err != nil {
 			return nil, nil, err
 		}
+		if strings.HasSuffix(source, ".so") {
+			if err := addClosure(program, base, source); err != nil {
+				return nil, nil, err
+			}
+		}
 	}
 	return base, program, nil
+}
+
+// addClosure adds what a library that is loaded at run time needs and the base lacks.
+func addClosure(program, base map[string]entry, library string) error {
+	needed, err := closure(library)
+	if err != nil {
+		return err
+	}
+	for _, path := range needed {
+		if _, found := base[inside(path)]; !found {
+			program[inside(path)] = entry{source: path, mode: 0o755}
+		}
+	}
+	return nil
 }
 
 var libraryPath = regexp.MustCompile(`(?:=> )?(/\S+) \(0x`)
@@ -113,7 +132,7 @@ var libraryPath = regexp.MustCompile(`(?:=> )?(/\S+) \(0x`)
 // closure lists the shared libraries of a binary and its loader; a static binary has none.
 func closure(binary string) ([]string, error) {
 	if _, err := os.Stat(binary); err != nil {
-		return nil, fmt.Errorf("--binary: %w", err)
+		return nil, fmt.Errorf("%s: %w", binary, err)
 	}
 	out, _ := exec.Command("ldd", binary).CombinedOutput() // fails for a static binary
 	if lines := string(out); strings.Contains(lines, "not found") {

@@ -50,3 +50,26 @@ func TestABinaryBringsItsLibrariesAndItsLoader(t *testing.T) {
 		t.Fatal("a missing binary was accepted")
 	}
 }
+
+func TestALibraryThatIsLoadedBringsWhatItNeeds(t *testing.T) {
+	libraries, err := closure("/bin/cat")
+	if err != nil || len(libraries) < 2 {
+		t.Fatalf("found %v: %v", libraries, err)
+	}
+	library := filepath.Join(t.TempDir(), "loaded.so")
+	content, err := os.ReadFile("/bin/cat")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(library, content, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	known := inside(libraries[0])
+	program, base := map[string]entry{}, map[string]entry{known: {}}
+	if err := addClosure(program, base, library); err != nil {
+		t.Fatal(err)
+	}
+	if _, twice := program[known]; twice || len(program) != len(libraries)-1 {
+		t.Fatalf("added %v beside %v", program, base)
+	}
+}

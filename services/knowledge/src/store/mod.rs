@@ -1,8 +1,11 @@
 //! SQL of the schema `knowledge`, under row-level security, and nowhere else.
 
 mod context;
+mod export;
 mod folder;
+mod graph;
 mod history;
+mod import;
 mod read;
 mod row;
 mod search;
@@ -11,8 +14,11 @@ mod write;
 use aeterna_kit::migrate::Migrations;
 
 pub use context::fetch_for_context;
+pub use export::{Exported, export, head};
 pub use folder::{Entry, list};
+pub use graph::{Changes, Link, Named, Neighbour, Node, Use, changes, names, neighbours, record_use};
 pub use history::{Past, history};
+pub use import::{Existing, Failed, Imported, import};
 pub use read::{fetch, fetch_version};
 pub use search::{Found, Hit, RANKED, Search, search};
 pub use write::{Error, Outcome, Wanted, Written, delete, put, put_in};
@@ -29,6 +35,6 @@ pub fn migrations() -> Migrations {
 }
 
 /// Returns the name whose drafts a reader may see beside everything else; none sees all.
-fn reader(rights: &crate::access::Rights) -> Option<&str> {
+pub(crate) fn reader(rights: &crate::access::Rights) -> Option<&str> {
     (!rights.may_review()).then(|| rights.subject())
 }

@@ -15,6 +15,7 @@ use crate::access::Rights;
 use crate::item::change::{self, Action, Plan, Precondition, Refusal};
 use crate::item::draft::{self, Draft};
 use crate::item::{Snapshot, Status, Stored};
+use crate::links::{Reference, references};
 use crate::path::ItemPath;
 
 /// Why nothing was written or read.
@@ -99,7 +100,7 @@ pub async fn put_in(
     rights: &Rights,
     wanted: Wanted,
 ) -> Result<Written, Error> {
-    let mut writer = Writer { tx, scope, rights };
+    let mut writer = Writer::new(tx, scope, rights);
     writer.lock().await?;
     writer.put(wanted).await
 }
@@ -116,11 +117,7 @@ pub async fn delete(
     demanded: Precondition,
 ) -> Result<(), Error> {
     let mut tx = tenant_tx(pool, scope).await?;
-    let mut writer = Writer {
-        tx: &mut tx,
-        scope,
-        rights,
-    };
+    let mut writer = Writer::new(&mut tx, scope, rights);
     writer.lock().await?;
     let old = writer
         .fetch(path.as_str())
@@ -138,18 +135,29 @@ fn is_readable(rights: &Rights, stored: &Stored) -> bool {
     rights.may_read(&stored.author, stored.snapshot.attributes.status)
 }
 
-struct Writer<'a> {
+/// Writes items of one tenant, in one transaction.
+pub(super) struct Writer<'a> {
     tx: &'a mut PgConnection,
     scope: &'a TenantScope,
     rights: &'a Rights,
 }
 
+impl<'a> Writer<'a> {
+    pub(super) fn new(tx: &'a mut PgConnection, scope: &'a TenantScope, rights: &'a Rights) -> Self {
+        Self { tx, scope, rights }
+    }
+}
+
 impl Writer<'_> {
+    pub(super) fn may_read(&self, stored: &Stored) -> bool {
+        is_readable(self.rights, stored)
+    }
+
     fn tenant(&self) -> &str {
         self.scope.tenant().as_str()
     }
 
-    async fn lock(&mut self) -> sqlx::Result<()> {
+    pub(super) async fn lock(&mut self) -> sqlx::Result<()> {
         let tenant = self.scope.tenant().as_str();
         sqlx::query("insert into knowledge.heads (tenant_id) values ($1) on conflict do nothing")
             .bind(tenant)
@@ -162,7 +170,7 @@ impl Writer<'_> {
         Ok(())
     }
 
-    async fn put(&mut self, wanted: Wanted) -> Result<Written, Error> {
+    pub(super) async fn put(&mut self, wanted: Wanted) -> Result<Written, Error> {
         let Wanted {
             path,
             draft,
@@ -200,7 +208,7 @@ impl Writer<'_> {
         Ok(Written { outcome, stored })
     }
 
-    async fn fetch(&mut self, path: &str) -> sqlx::Result<Option<Stored>> {
+    pub(super) async fn fetch(&mut self, path: &str) -> sqlx::Result<Option<Stored>> {
         sqlx::query_as("select * from knowledge.fetch($1, $2)")
             .bind(self.scope.tenant().as_str())
             .bind(path)
@@ -277,6 +285,7 @@ impl Writer<'_> {
         .bind(&snapshot.body)
         .fetch_one(&mut *self.tx)
         .await?;
+        self.refer(id, &references(path, snapshot)).await?;
         self.record(id, 1, snapshot, Action::Created, message).await
     }
 
@@ -311,7 +320,20 @@ impl Writer<'_> {
         .bind(&snapshot.body)
         .execute(&mut *self.tx)
         .await?;
+        match action {
+            Action::Created | Action::Changed => {
+                let path = ItemPath::parse(&old.path).map_err(|error| sqlx::Error::Decode(error.into()))?;
+                self.refer(old.id, &references(&path, snapshot)).await?;
+            }
+            Action::Deleted => self.refer(old.id, &[]).await?,
+            // It says what it said.
+            Action::Moved | Action::Superseded => {}
+        }
         self.record(old.id, old.version + 1, snapshot, action, message).await
+    }
+
+    async fn refer(&mut self, item: Uuid, references: &[Reference]) -> sqlx::Result<()> {
+        super::graph::refer(self.tx, self.scope.tenant().as_str(), item, references).await
     }
 
     async fn record(
@@ -325,8 +347,9 @@ impl Writer<'_> {
         sqlx::query(
             "with head as (update knowledge.heads set changes = changes + 1 where tenant_id = $1)
              insert into knowledge.versions (tenant_id, item_id, version, action, status, attributes, body, content_hash,
-                message, author)
-             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+                message, author, change)
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10,
+                (select changes + 1 from knowledge.heads where tenant_id = $1))",
         )
         .bind(self.scope.tenant().as_str())
         .bind(id)

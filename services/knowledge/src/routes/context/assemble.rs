@@ -4,6 +4,7 @@
 //! a key that names the caller and every candidate with its version. So the cache saves time and never tells what has changed
 //! or may not be seen any more.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use axum::Json as Reply;
@@ -13,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
 use utoipa::ToSchema;
+use uuid::Uuid;
 
 use aeterna_kit::auth::Caller;
 use aeterna_kit::http::extract::Json;
@@ -176,6 +178,8 @@ pub struct Response {
     pub token_budget: u32,
     /// Memories were asked for and could not be had in time.
     pub partial: bool,
+    /// What is related to what the words found was looked at; without it, words alone decide.
+    pub linked: bool,
     /// It had been put together before.
     pub cache_hit: bool,
     /// How long it took, in milliseconds.
@@ -202,7 +206,12 @@ pub async fn assemble(
 ) -> Result<Reply<Response>, Problem> {
     let started = Instant::now();
     check(&request)?;
-    let Gathered { candidates, partial } = gather(&state, &caller, &headers, &request).await?;
+    let Gathered {
+        candidates,
+        rows,
+        partial,
+        linked,
+    } = gather(&state, &caller, &headers, &request).await?;
     let key = key(&caller, &request, &candidates);
     let known = state
         .cache
@@ -218,13 +227,17 @@ pub async fn assemble(
         }
         None => {
             metrics::counter!("cache_misses_total").increment(1);
-            put_together(&state, key, request, candidates).await?
+            let question = request.query.clone();
+            let context = put_together(&state, key, request, candidates).await?;
+            state.uses.count(&caller, &question, told(&context, &rows));
+            context
         }
     };
     Ok(Reply(Response {
         context,
         token_budget,
         partial,
+        linked,
         cache_hit,
         took_ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
     }))
@@ -255,6 +268,12 @@ fn check(request: &Request) -> Result<(), Problem> {
             .map_err(|error| Problem::field(Code::InvalidPath, format!("/pinned/{place}"), error.to_string()))?;
     }
     Ok(())
+}
+
+/// The items that a context tells because they fit, in order. Policies are told anyway, which says nothing about them.
+fn told(context: &Context, rows: &HashMap<String, Uuid>) -> Vec<Uuid> {
+    let fitting = context.entries.iter().filter(|entry| entry.source != Source::Policy);
+    fitting.filter_map(|entry| rows.get(&entry.r#ref).copied()).collect()
 }
 
 /// Names the work: who asks what, and what there is to tell, each in its version.

@@ -1,4 +1,6 @@
 //! Collects what may be worth telling: items from the database, memories from their service, both at once.
+//!
+//! What is related to a good match is worth something as well: what the graph says is added to what the words say.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -11,8 +13,11 @@ use aeterna_kit::problem::Problem;
 
 use super::assemble::Request;
 use crate::access::Rights;
-use crate::context::{Candidate, Source};
-use crate::item::{Kind, Severity, Status, Stored};
+use crate::context::admit::{Found, TOLD, admit};
+use crate::context::{Candidate, Source, either};
+use crate::graph::Age;
+use crate::graph::one::Graph;
+use crate::item::Severity;
 use crate::memories::Hit;
 use crate::query::{self, Query};
 use crate::state::State;
@@ -21,12 +26,22 @@ use crate::store::{self, Search};
 /// Items looked at, at most.
 const ITEMS: i32 = 40;
 
+/// Neighbours of what was found that are looked at beside it, at most.
+const NEIGHBOURS: i32 = 20;
+
+/// How long the graph may take: what is gained by it is worth no more.
+const PATIENCE: Duration = Duration::from_millis(200);
+
 /// What was found.
 pub(super) struct Gathered {
     /// The candidates, in no order.
     pub candidates: Vec<Candidate>,
+    /// The rows of those that are items, by their references.
+    pub rows: HashMap<String, Uuid>,
     /// Memories were asked for and did not come.
     pub partial: bool,
+    /// The graph was asked, and what is related to what was found is among the candidates.
+    pub linked: bool,
 }
 
 /// Collects candidates.
@@ -50,66 +65,93 @@ pub(super) async fn gather(
             .ok()
     };
     let (items, memories) = tokio::join!(items(state, caller, request), memories);
-    let mut candidates = items.map_err(|error| Problem::database(&error))?;
-    let partial = memories.is_none();
-    candidates.extend(of_memories(memories.unwrap_or_default()));
-    Ok(Gathered { candidates, partial })
+    let (mut gathered, partial) = (items.map_err(|error| Problem::database(&error))?, memories.is_none());
+    gathered.candidates.extend(of_memories(memories.unwrap_or_default()));
+    gathered.partial = partial;
+    Ok(gathered)
 }
 
-async fn items(state: &State, caller: &Caller, request: &Request) -> sqlx::Result<Vec<Candidate>> {
+async fn items(state: &State, caller: &Caller, request: &Request) -> sqlx::Result<Gathered> {
     let rights = Rights::of(caller);
     let layers: Vec<String> = request.layers.iter().map(|layer| layer.as_str().to_owned()).collect();
-    let query = query::any_word(&request.query);
-    let mut scores: HashMap<Uuid, f32> = HashMap::new();
-    if query != Query::default() {
-        let search = Search {
-            query,
-            any: true,
-            layers: layers.clone(),
-            statuses: [Status::Accepted, Status::Proposed]
-                .map(|status| status.as_str().to_owned())
-                .to_vec(),
-            limit: ITEMS,
-            ..Search::default()
-        };
-        let found = store::search(&state.pool, &caller.scope, &rights, &search).await?;
-        scores.extend(found.hits.iter().map(|hit| (hit.id, hit.score)));
+    let found = by_words(state, caller, &rights, &request.query, &layers).await?;
+    let near = by_graph(state, caller, &rights, &found).await;
+    let linked = near.is_some();
+    let mut relevance = found.clone();
+    for (id, score) in near.unwrap_or_default() {
+        let own = relevance.entry(id).or_default();
+        *own = either(*own, score);
     }
-    let ids: Vec<Uuid> = scores.keys().copied().collect();
+    let ids: Vec<Uuid> = relevance.keys().copied().collect();
     let stored = store::fetch_for_context(&state.pool, &caller.scope, &rights, &ids, &request.pinned, &layers).await?;
-    let best = scores.values().copied().fold(f32::MIN_POSITIVE, f32::max);
-    Ok(stored
-        .into_iter()
-        // The database has looked already; a context is the last place to be wrong about it.
-        .filter(|one| rights.may_read(&one.author, one.snapshot.attributes.status))
-        .map(|one| {
-            let relevance = scores.get(&one.id).map_or(0.0, |score| f64::from(score / best));
-            let pinned = request.pinned.contains(&one.path);
-            of_item(one, relevance, pinned)
-        })
-        .filter(|candidate| candidate.pinned || request.include.has(candidate.source))
+    let mut gathered = Gathered {
+        candidates: Vec::with_capacity(stored.len()),
+        rows: HashMap::with_capacity(stored.len()),
+        partial: false,
+        linked,
+    };
+    for one in stored {
+        let id = one.id;
+        let how = Found {
+            relevance: relevance.get(&id).copied().unwrap_or_default(),
+            by_graph_alone: relevance.contains_key(&id) && !found.contains_key(&id),
+            pinned: request.pinned.contains(&one.path),
+        };
+        let Some(candidate) = admit(one, &rights, &request.layers, how) else {
+            continue;
+        };
+        if candidate.pinned || request.include.has(candidate.source) {
+            gathered.rows.insert(candidate.reference.clone(), id);
+            gathered.candidates.push(candidate);
+        }
+    }
+    Ok(gathered)
+}
+
+/// Searches items by the words of the question; the best has relevance 1.
+async fn by_words(
+    state: &State,
+    caller: &Caller,
+    rights: &Rights,
+    question: &str,
+    layers: &[String],
+) -> sqlx::Result<HashMap<Uuid, f64>> {
+    let query = query::any_word(question);
+    if query == Query::default() {
+        return Ok(HashMap::new());
+    }
+    let search = Search {
+        query,
+        any: true,
+        layers: layers.to_vec(),
+        statuses: TOLD.map(|status| status.as_str().to_owned()).to_vec(),
+        limit: ITEMS,
+        ..Search::default()
+    };
+    let found = store::search(&state.pool, &caller.scope, rights, &search).await?;
+    let best = found.hits.iter().map(|hit| hit.score).fold(f32::MIN_POSITIVE, f32::max);
+    Ok(found
+        .hits
+        .iter()
+        .map(|hit| (hit.id, f64::from(hit.score / best)))
         .collect())
 }
 
-fn of_item(stored: Stored, relevance: f64, pinned: bool) -> Candidate {
-    let attributes = stored.snapshot.attributes;
-    let source = match attributes.kind {
-        // A policy holds once it is accepted; before, it is a text like others.
-        Kind::Policy if attributes.status == Status::Accepted => Source::Policy,
-        Kind::Note => Source::Note,
-        Kind::Policy | Kind::Adr | Kind::Pattern | Kind::Spec | Kind::Hindsight => Source::Knowledge,
-    };
-    Candidate {
-        reference: format!("knowledge:{}@{}", stored.path, stored.version),
-        source,
-        layer: attributes.layer.as_str().to_owned(),
-        title: Some(attributes.title),
-        summary: attributes.summary,
-        text: stored.snapshot.body,
-        relevance,
-        severity: attributes.severity,
-        pinned,
-    }
+/// Asks the graph what is close to what was found.
+async fn by_graph(
+    state: &State,
+    caller: &Caller,
+    rights: &Rights,
+    found: &HashMap<Uuid, f64>,
+) -> Option<Vec<(Uuid, f64)>> {
+    let mut seeds: Vec<(Uuid, f64)> = found.iter().map(|(id, score)| (*id, *score)).collect();
+    seeds.sort_by_key(|(id, _)| *id);
+    let reader = store::reader(rights).map(str::to_owned);
+    let question = move |graph: &Graph| graph.spread(&seeds, reader.as_deref(), NEIGHBOURS);
+    state
+        .graphs
+        .ask(&state.pool, &caller.scope, Age::Recent, PATIENCE, question)
+        .await
 }
 
 fn of_memories(hits: Vec<Hit>) -> Vec<Candidate> {

@@ -12,7 +12,7 @@ use aeterna_kit::http::extract::{Path, Query};
 use aeterna_kit::problem::{Code, Problem};
 
 use super::tag::{etag, is_known};
-use super::{diff, folder, history};
+use super::{diff, export, folder, history, relations};
 use crate::access::Rights;
 use crate::item::{Item, Stored, front_matter};
 use crate::path::{FolderPath, ItemPath};
@@ -31,6 +31,8 @@ pub enum View {
     History,
     /// What changed between two versions.
     Diff,
+    /// What it is related to: what it links to, cites and supersedes, what does so to it, and what is told with it.
+    Relations,
 }
 
 /// How to see it.
@@ -47,7 +49,9 @@ pub struct Options {
     pub from: Option<i64>,
     /// `view=diff`: the newer version; the one in force if nothing says otherwise.
     pub to: Option<i64>,
-    /// A folder or a history: at most so many, 1 to 200.
+    /// `view=relations`: how many steps away, 1 to 5; 1 if nothing is said.
+    pub depth: Option<u8>,
+    /// A folder, a history or relations: at most so many, 1 to 200.
     pub limit: Option<u16>,
     /// A folder or a history: go on from here.
     pub cursor: Option<String>,
@@ -62,7 +66,7 @@ pub(super) struct Asked<'a> {
 }
 
 /// Returns an item, as JSON, or as a Markdown file to who accepts text/markdown; one of its views; or, for a path with a
-/// slash at its end, what lies in a folder.
+/// slash at its end, what lies in a folder: to who accepts application/x-tar, all that is below it.
 ///
 /// # Errors
 /// Those of the document.
@@ -74,8 +78,8 @@ pub(super) struct Asked<'a> {
         ("If-None-Match" = Option<String>, Header, description = "The entity tag of what the caller has"),
     ),
     responses(
-        (status = 200, description = "The item; a history, a difference or a folder where one is asked for",
-            content((Item = "application/json"), (String = "text/markdown"))),
+        (status = 200, description = "The item; a history, a difference, relations or a folder where one is asked for",
+            content((Item = "application/json"), (String = "text/markdown"), (Vec<u8> = "application/x-tar"))),
         (status = 304, description = "The caller has it"),
         (status = 400, description = "A parameter or the cursor does not fit"),
         (status = 404, description = "The tenant has no such item or version, or the caller may not see it"),
@@ -100,7 +104,7 @@ pub async fn get(
     };
     if path.ends_with('/') {
         let folder = FolderPath::parse(&path).map_err(|error| path_problem("path", &error))?;
-        return asked.folder(&folder).await;
+        return asked.folder(&folder, &headers).await;
     }
     let path = ItemPath::parse(&path).map_err(|error| path_problem("path", &error))?;
     let stored = asked.fetch(&path).await?;
@@ -108,6 +112,7 @@ pub async fn get(
         View::Item => asked.item(&path, stored, &headers).await,
         View::History => asked.history(&stored).await,
         View::Diff => asked.diff(&path, &stored).await,
+        View::Relations => Ok(Json(relations::find(&asked, &stored).await?).into_response()),
     }
 }
 
@@ -144,7 +149,7 @@ impl Asked<'_> {
         };
         let mut response = if is_known(headers, stored.version) {
             StatusCode::NOT_MODIFIED.into_response()
-        } else if wants_markdown(headers) {
+        } else if prefers(headers, "text/markdown") {
             let markdown = [(header::CONTENT_TYPE, "text/markdown; charset=utf-8")];
             (markdown, front_matter::render(&stored.snapshot)).into_response()
         } else {
@@ -167,10 +172,15 @@ impl Asked<'_> {
         Ok(response)
     }
 
-    async fn folder(&self, folder: &FolderPath) -> Result<Response, Problem> {
-        folder::list(self, folder)
-            .await
-            .map(|listing| Json(listing).into_response())
+    pub(super) async fn folder(&self, folder: &FolderPath, headers: &HeaderMap) -> Result<Response, Problem> {
+        let mut response = if prefers(headers, export::TAR) {
+            export::export(self, folder).await?
+        } else {
+            Json(folder::list(self, folder).await?).into_response()
+        };
+        let vary = HeaderValue::from_static("Accept");
+        response.headers_mut().insert(header::VARY, vary);
+        Ok(response)
     }
 
     async fn history(&self, stored: &Stored) -> Result<Response, Problem> {
@@ -194,13 +204,14 @@ impl Asked<'_> {
     }
 }
 
-fn wants_markdown(headers: &HeaderMap) -> bool {
+/// Tells whether the caller names a media type before JSON, or before whatever there is.
+fn prefers(headers: &HeaderMap, wanted: &str) -> bool {
     headers
         .get_all(header::ACCEPT)
         .iter()
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(','))
         .map(|kind| kind.split(';').next().unwrap_or_default().trim())
-        .find(|kind| matches!(*kind, "text/markdown" | "application/json" | "*/*"))
-        == Some("text/markdown")
+        .find(|kind| [wanted, "application/json", "*/*"].contains(kind))
+        == Some(wanted)
 }

@@ -2,9 +2,11 @@
 
 use aeterna_testkit::{Postgres, Redis};
 use anyhow::{Result, ensure};
+use reqwest::Method;
 use serde_json::json;
 
 use super::service::{ADMIN, Service, wait_until};
+use crate::api::service::send;
 
 #[tokio::test]
 async fn without_the_database_callers_are_told_to_come_back_and_then_served() -> Result<()> {
@@ -33,6 +35,16 @@ async fn without_the_database_callers_are_told_to_come_back_and_then_served() ->
             .await?
             .expect_problem(503, "UNAVAILABLE")?;
     }
+    let export = service
+        .request(ADMIN, Method::GET, "/knowledge/")
+        .header("Accept", "application/x-tar");
+    send(export).await?.expect_problem(503, "UNAVAILABLE")?;
+    let import = service
+        .request(ADMIN, Method::POST, "/knowledge/import")
+        .header("Content-Type", "application/x-tar");
+    send(import.body(vec![0; 1024]))
+        .await?
+        .expect_problem(503, "UNAVAILABLE")?;
     server.start_again().await?;
     wait_until("it serves again", async || {
         Ok(service.get(ADMIN, "/knowledge/a.md").await?.status == 200)

@@ -31,6 +31,8 @@ pub struct Service {
     /// The server's superuser, who sees everything.
     pub root: PgPool,
     pub url: String,
+    /// What its handlers share.
+    pub state: State,
     http: reqwest::Client,
 }
 
@@ -68,11 +70,13 @@ impl Service {
         };
         let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let url = format!("http://{}", listener.local_addr()?);
-        let served = stack.wrap(router(State::assemble(&laid, &knowledge)?));
+        let state = State::assemble(&laid, &knowledge)?;
+        let served = stack.wrap(router(state.clone()));
         tokio::spawn(async move { axum::serve(listener, served).await });
         Ok(Self {
             root: connect_lazy(&server.superuser(&database), "tests-root", limits)?,
             url,
+            state,
             http: reqwest::Client::new(),
         })
     }

@@ -21,6 +21,7 @@ async fn a_foreign_tenant_sees_and_touches_nothing() -> Result<()> {
         "/knowledge/secret/plan.md?version=1",
         "/knowledge/secret/plan.md?view=history",
         "/knowledge/secret/plan.md?view=diff&from=1&to=1",
+        "/knowledge/secret/plan.md?view=relations",
     ] {
         service
             .get(FOREIGN, path)
@@ -31,6 +32,11 @@ async fn a_foreign_tenant_sees_and_touches_nothing() -> Result<()> {
         let listed = service.get(FOREIGN, path).await?;
         ensure!(listed.body["entries"] == json!([]), "{}", listed.text);
     }
+    let export = service
+        .request(FOREIGN, Method::GET, "/knowledge/")
+        .header("Accept", "application/x-tar");
+    let archive = export.send().await?.error_for_status()?.bytes().await?;
+    ensure!(archive.iter().all(|byte| *byte == 0), "an archive with something in it");
     let search = json!({"query": "zebra", "status": [], "facets": true});
     let found = service.post(FOREIGN, "/knowledge/search", &search).await?;
     ensure!(
