@@ -7,6 +7,7 @@
 
 mod api;
 mod attacks;
+mod connections;
 mod ground;
 mod kills;
 mod life;
