@@ -8,7 +8,6 @@ pub mod admission;
 pub mod anchor;
 pub mod approval;
 pub mod audit;
-pub mod cursor;
 pub mod migrations;
 pub mod origin;
 pub mod router;

@@ -130,9 +130,19 @@ pub fn is_behind_pooler(pool: &PgPool) -> bool {
 
 /// Opens a transaction, READ COMMITTED whatever the database's default is.
 ///
+/// In a task of its own, which a caller that gives up does not end: the client loses count of a transaction whose begin is
+/// abandoned half-way, and would hand on its connection with the transaction open. The next statement there would be
+/// acknowledged, and committed by nobody.
+///
 /// # Errors
 /// Those of the connection.
 pub async fn begin(pool: &PgPool) -> sqlx::Result<Transaction<'static, Postgres>> {
+    let pool = pool.clone();
+    let begun = tokio::spawn(async move { open(&pool).await });
+    begun.await.unwrap_or(Err(sqlx::Error::WorkerCrashed))
+}
+
+async fn open(pool: &PgPool) -> sqlx::Result<Transaction<'static, Postgres>> {
     if !is_behind_pooler(pool) {
         return pool.begin().await;
     }

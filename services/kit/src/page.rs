@@ -89,11 +89,11 @@ impl List {
     }
 }
 
-/// Cuts a list that was read with one entry more than a page has; tells whether there was one.
-pub fn cut<T>(entries: &mut Vec<T>, size: u16) -> bool {
+/// Cuts a list that was read with one entry more than a page has; returns the last one that is kept, if there was one more.
+pub fn cut<T>(entries: &mut Vec<T>, size: u16) -> Option<&T> {
     let more = entries.len() > usize::from(size);
     entries.truncate(usize::from(size));
-    more
+    entries.last().filter(|_| more)
 }
 
 #[cfg(test)]
@@ -122,9 +122,9 @@ mod tests {
     #[test]
     fn a_list_with_one_entry_too_many_goes_on() {
         let mut entries = vec![1, 2, 3];
-        assert!(cut(&mut entries, 2));
+        assert_eq!(cut(&mut entries, 2), Some(&2));
         assert_eq!(entries, [1, 2]);
-        assert!(!cut(&mut entries, 2));
+        assert_eq!(cut(&mut entries, 2), None);
     }
 
     proptest! {

@@ -9,7 +9,6 @@
 pub mod access;
 pub mod archive;
 pub mod context;
-pub mod cursor;
 pub mod graph;
 pub mod item;
 pub mod links;

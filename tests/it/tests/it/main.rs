@@ -9,6 +9,7 @@
 
 mod api;
 mod attacks;
+mod connections;
 mod governance;
 mod ground;
 mod guard;

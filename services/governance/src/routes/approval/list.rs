@@ -10,17 +10,21 @@ use uuid::Uuid;
 
 use aeterna_kit::auth::Caller;
 use aeterna_kit::http::extract::Query;
-use aeterna_kit::problem::{Code, Problem};
+use aeterna_kit::page;
+use aeterna_kit::problem::Problem;
 
 use crate::admission::Admitted;
 use crate::approval::Status;
 use crate::approval::rules::Risk;
+use crate::canonical;
 use crate::origin::Origin;
 use crate::rbac::action;
 use crate::state::State;
 use crate::store::OrProblem as _;
 use crate::store::approvals::{Filter, Stored, fetch_page};
-use crate::{canonical, cursor};
+
+/// How many entries a page has.
+const SIZE: page::Size = page::Size { usual: 50, most: 100 };
 
 /// Which requests.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -116,38 +120,25 @@ pub async fn list(
     Shared(state): Shared<State>,
     Query(asked): Query<Parameters>,
 ) -> Result<Json<Page>, Problem> {
-    let tenant = caller.scope.tenant().as_str();
-    let limit = asked.limit.unwrap_or(50);
-    if !(1..=100).contains(&limit) {
-        return Err(Problem::field(Code::InvalidParameter, "limit", "1 to 100"));
-    }
+    let size = SIZE.check(asked.limit)?;
     let human = caller.on_behalf_of.as_ref().unwrap_or(&caller.subject);
     let requester = asked.mine.then(|| human.clone());
     let filters = canonical::write(&json!(["approval", asked.status, requester]));
-    let position = asked
-        .cursor
-        .as_deref()
-        .map(|text| cursor::read(text, tenant, &filters))
-        .transpose()?;
+    let list = page::List::new(caller.scope.tenant(), &filters);
+    let position = list.position(asked.cursor.as_deref())?;
     let filter = Filter {
         status: asked.status,
         requester,
         before: position.and_then(|text| serde_json::from_str(&text).ok()),
-        limit: limit + 1,
+        limit: i64::from(size) + 1,
     };
     let mut desk = Admitted::open(&state, &caller, origin, action::APPROVAL_READ, "any").await?;
     let mut found = fetch_page(&mut desk.tx, &filter).await.or_problem()?;
     desk.close().await?;
-    let more = i64::try_from(found.len()).is_ok_and(|count| count > limit);
-    if more {
-        found.pop();
-    }
-    let last = found
-        .last()
-        .filter(|_| more)
-        .map(|last| json!([last.created_at, last.id]).to_string());
+    let next_cursor =
+        page::cut(&mut found, size).map(|last| list.cursor(&json!([last.created_at, last.id]).to_string()));
     Ok(Json(Page {
-        next_cursor: last.map(|last| cursor::write(tenant, &filters, &last)),
+        next_cursor,
         items: found.into_iter().map(Summary::from).collect(),
     }))
 }

@@ -11,20 +11,24 @@ use utoipa::{IntoParams, ToSchema};
 
 use aeterna_kit::auth::Caller;
 use aeterna_kit::http::extract::Query;
+use aeterna_kit::page;
 use aeterna_kit::problem::{Code, Problem};
 
 use crate::admission::Admitted;
 use crate::audit::chain::Link;
 use crate::audit::{csv, hex, spell_time};
+use crate::canonical;
 use crate::origin::Origin;
 use crate::rbac::action;
 use crate::state::State;
 use crate::store::OrProblem as _;
 use crate::store::audit::{Filter, fetch_head, fetch_page};
-use crate::{canonical, cursor};
 
 /// Most events of one answer.
-const MOST: i64 = 1_000;
+const SIZE: page::Size = page::Size {
+    usual: 100,
+    most: 1_000,
+};
 
 /// Longest filter, in bytes.
 const LONGEST: usize = 512;
@@ -129,18 +133,22 @@ pub async fn list(
 ) -> Result<Response, Problem> {
     let tenant = caller.scope.tenant().as_str();
     let filters = describe(&asked);
-    let filter = check(&asked, tenant, &canonical::write(&json!(filters)))?;
+    let list = page::List::new(caller.scope.tenant(), &canonical::write(&json!(filters)));
+    let size = SIZE.check(asked.limit)?;
+    let filter = Filter {
+        equal: check(&asked)?,
+        since: asked.since.map(spell_time),
+        until: asked.until.map(spell_time),
+        before: list
+            .position(asked.cursor.as_deref())?
+            .and_then(|text| text.parse().ok()),
+        // One more than asked for tells whether there is a next page.
+        limit: i64::from(size) + 1,
+    };
     let mut desk = Admitted::open(&state, &caller, origin, action::AUDIT_READ, tenant).await?;
     let head = fetch_head(&mut desk.tx).await.or_problem()?;
     let mut links = fetch_page(&mut desk.tx, &filter).await.or_problem()?;
-    let more = i64::try_from(links.len()).is_ok_and(|count| count == filter.limit);
-    if more {
-        links.pop();
-    }
-    let last = links.last().map(|link| link.seq.to_string());
-    let next_cursor = last
-        .filter(|_| more)
-        .map(|last| cursor::write(tenant, &canonical::write(&json!(filters)), &last));
+    let next_cursor = page::cut(&mut links, size).map(|last| list.cursor(&last.seq.to_string()));
     let mut details = filters;
     details.insert("count".to_owned(), json!(links.len()));
     details.insert("format".to_owned(), json!(asked.format));
@@ -182,7 +190,8 @@ fn describe(asked: &Parameters) -> Map<String, Value> {
     texts.chain(times).collect()
 }
 
-fn check(asked: &Parameters, tenant: &str, filters: &str) -> Result<Filter, Problem> {
+/// Checks the texts to filter by; returns column and text.
+fn check(asked: &Parameters) -> Result<Vec<(&'static str, String)>, Problem> {
     let mut equal = Vec::new();
     let columns = [
         ("action", "action", &asked.action),
@@ -204,23 +213,7 @@ fn check(asked: &Parameters, tenant: &str, filters: &str) -> Result<Filter, Prob
         }
         equal.push((column, value.clone()));
     }
-    let limit = asked.limit.unwrap_or(100);
-    if !(1..=MOST).contains(&limit) {
-        return Err(Problem::field(Code::InvalidParameter, "limit", "1 to 1000"));
-    }
-    let position = asked
-        .cursor
-        .as_deref()
-        .map(|text| cursor::read(text, tenant, filters))
-        .transpose()?;
-    Ok(Filter {
-        equal,
-        since: asked.since.map(spell_time),
-        until: asked.until.map(spell_time),
-        before: position.and_then(|text| text.parse().ok()),
-        // One more than asked for tells whether there is a next page.
-        limit: limit + 1,
-    })
+    Ok(equal)
 }
 
 /// An event as callers see it: what was hashed, and the hash.

@@ -8,17 +8,21 @@ use utoipa::{IntoParams, ToSchema};
 
 use aeterna_kit::auth::Caller;
 use aeterna_kit::http::extract::Query;
-use aeterna_kit::problem::{Code, Problem};
+use aeterna_kit::page;
+use aeterna_kit::problem::Problem;
 
 use super::view::View;
 use crate::admission::Admitted;
+use crate::canonical;
 use crate::origin::Origin;
 use crate::policy::{Kind, Layer, Status};
 use crate::rbac::action;
 use crate::state::State;
 use crate::store::OrProblem as _;
 use crate::store::policies::{self, Filter};
-use crate::{canonical, cursor};
+
+/// How many entries a page has.
+const SIZE: page::Size = page::Size { usual: 50, most: 100 };
 
 /// Which policies.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -73,37 +77,24 @@ pub async fn list(
     Shared(state): Shared<State>,
     Query(asked): Query<Parameters>,
 ) -> Result<Json<Page>, Problem> {
-    let tenant = caller.scope.tenant().as_str();
-    let limit = asked.limit.unwrap_or(50);
-    if !(1..=100).contains(&limit) {
-        return Err(Problem::field(Code::InvalidParameter, "limit", "1 to 100"));
-    }
+    let size = SIZE.check(asked.limit)?;
     let filters = canonical::write(&json!(["policies", asked.kind, asked.layer, asked.status]));
-    let position = asked
-        .cursor
-        .as_deref()
-        .map(|text| cursor::read(text, tenant, &filters))
-        .transpose()?;
+    let list = page::List::new(caller.scope.tenant(), &filters);
+    let position = list.position(asked.cursor.as_deref())?;
     let filter = Filter {
         kind: asked.kind,
         layer: asked.layer,
         status: asked.status,
         after: position.and_then(|text| serde_json::from_str(&text).ok()),
-        limit: limit + 1,
+        limit: i64::from(size) + 1,
     };
     let mut desk = Admitted::open(&state, &caller, origin, action::POLICY_READ, "any").await?;
     let mut found = policies::fetch_page(&mut desk.tx, &filter).await.or_problem()?;
     desk.close().await?;
-    let more = i64::try_from(found.len()).is_ok_and(|count| count > limit);
-    if more {
-        found.pop();
-    }
-    let last = found
-        .last()
-        .filter(|_| more)
-        .map(|last| json!([last.document.name, last.id]).to_string());
+    let next_cursor =
+        page::cut(&mut found, size).map(|last| list.cursor(&json!([last.document.name, last.id]).to_string()));
     Ok(Json(Page {
-        next_cursor: last.map(|last| cursor::write(tenant, &filters, &last)),
+        next_cursor,
         items: found.into_iter().map(View::from).collect(),
     }))
 }

@@ -8,16 +8,22 @@ use utoipa::{IntoParams, ToSchema};
 
 use aeterna_kit::auth::Caller;
 use aeterna_kit::http::extract::Query;
-use aeterna_kit::problem::{Code, Problem};
+use aeterna_kit::page;
+use aeterna_kit::problem::Problem;
 
 use super::change::View;
 use crate::admission::Admitted;
-use crate::cursor;
 use crate::origin::Origin;
 use crate::rbac::action;
 use crate::state::State;
 use crate::store::OrProblem as _;
 use crate::store::roles;
+
+/// How many entries a page has.
+const SIZE: page::Size = page::Size {
+    usual: 100,
+    most: 1_000,
+};
 
 /// Whose roles.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -64,34 +70,28 @@ pub async fn list(
     Shared(state): Shared<State>,
     Query(asked): Query<Parameters>,
 ) -> Result<Json<Page>, Problem> {
-    let tenant = caller.scope.tenant().as_str();
-    let limit = asked.limit.unwrap_or(100);
-    if !(1..=1_000).contains(&limit) {
-        return Err(Problem::field(Code::InvalidParameter, "limit", "1 to 1000"));
-    }
-    let position = asked
-        .cursor
-        .as_deref()
-        .map(|text| cursor::read(text, tenant, "roles"))
-        .transpose()?;
+    let size = SIZE.check(asked.limit)?;
+    let list = page::List::new(caller.scope.tenant(), "roles");
+    let position = list.position(asked.cursor.as_deref())?;
     let mut desk = Admitted::open(&state, &caller, origin, action::ROLE_READ, "any").await?;
     let mut found = match &asked.principal {
         Some(principal) => roles::fetch(&mut desk.tx, std::slice::from_ref(principal)).await,
         None => {
             let after = position.and_then(|text| serde_json::from_str(&text).ok());
-            roles::fetch_page(&mut desk.tx, after, limit + 1).await
+            roles::fetch_page(&mut desk.tx, after, i64::from(size) + 1).await
         }
     }
     .or_problem()?;
     desk.close().await?;
-    let more = asked.principal.is_none() && i64::try_from(found.len()).is_ok_and(|count| count > limit);
-    if more {
-        found.pop();
-    }
-    let last = found.last().filter(|_| more);
-    let last = last.map(|last| json!([last.principal, last.holding.role]).to_string());
+    // All roles of one principal are a page.
+    let last = if asked.principal.is_none() {
+        page::cut(&mut found, size)
+    } else {
+        None
+    };
+    let next_cursor = last.map(|last| list.cursor(&json!([last.principal, last.holding.role]).to_string()));
     Ok(Json(Page {
-        next_cursor: last.map(|last| cursor::write(tenant, "roles", &last)),
+        next_cursor,
         items: found.into_iter().map(View::from).collect(),
     }))
 }

@@ -4,10 +4,10 @@ use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use aeterna_kit::page;
 use aeterna_kit::problem::Problem;
 
 use super::get::Asked;
-use crate::cursor;
 use crate::path::FolderPath;
 use crate::store;
 
@@ -57,12 +57,9 @@ pub struct Head {
 /// Lists a folder.
 pub(super) async fn list(asked: &Asked<'_>, folder: &FolderPath) -> Result<Listing, Problem> {
     let (limit, prefix) = (asked.limit()?, folder.prefix());
-    let question = format!("folder {prefix}");
-    let from = match &asked.options.cursor {
-        Some(text) => cursor::decode(&question, text)?,
-        None => String::new(),
-    };
     let scope = &asked.caller.scope;
+    let pages = page::List::new(scope.tenant(), &format!("folder {prefix}"));
+    let from = pages.position(asked.options.cursor.as_deref())?.unwrap_or_default();
     // One more than asked for tells whether there is more.
     let mut found = store::list(
         &asked.state.pool,
@@ -74,12 +71,7 @@ pub(super) async fn list(asked: &Asked<'_>, folder: &FolderPath) -> Result<Listi
     )
     .await
     .map_err(|error| Problem::database(&error))?;
-    let more = found.len() > usize::from(limit);
-    found.truncate(usize::from(limit));
-    let next_cursor = found
-        .last()
-        .filter(|_| more)
-        .map(|last| cursor::encode(&question, &last.after));
+    let next_cursor = page::cut(&mut found, limit).map(|last| pages.cursor(&last.after));
     let entries = found.into_iter().map(|entry| show(&prefix, entry)).collect();
     Ok(Listing {
         folder: prefix,

@@ -9,6 +9,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use aeterna_kit::auth::Caller;
 use aeterna_kit::http::extract::{Path, Query};
+use aeterna_kit::page;
 use aeterna_kit::problem::{Code, Problem};
 
 use super::tag::{etag, is_known};
@@ -197,10 +198,8 @@ impl Asked<'_> {
 
     /// Returns how many entries a page has.
     pub(super) fn limit(&self) -> Result<u16, Problem> {
-        match self.options.limit.unwrap_or(50) {
-            limit @ 1..=200 => Ok(limit),
-            _ => Err(Problem::field(Code::InvalidParameter, "limit", "limit is 1 to 200")),
-        }
+        let size = page::Size { usual: 50, most: 200 };
+        size.check(self.options.limit.map(i64::from))
     }
 }
 

@@ -4,10 +4,10 @@ use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use aeterna_kit::page;
 use aeterna_kit::problem::{Code, Problem};
 
 use super::get::Asked;
-use crate::cursor;
 use crate::item::{Status, Stored, hex};
 use crate::store;
 
@@ -49,23 +49,18 @@ pub struct Version {
 /// Lists an item's versions.
 pub(super) async fn list(asked: &Asked<'_>, stored: &Stored) -> Result<History, Problem> {
     let limit = asked.limit()?;
-    let question = format!("history {}", stored.path);
-    let below = match &asked.options.cursor {
-        Some(text) => cursor::decode(&question, text)?
+    let scope = &asked.caller.scope;
+    let pages = page::List::new(scope.tenant(), &format!("history {}", stored.path));
+    let below = match pages.position(asked.options.cursor.as_deref())? {
+        Some(version) => version
             .parse()
             .map_err(|error| Problem::hiding(Code::InvalidCursor, "the cursor holds no version", &error))?,
         None => i64::MAX,
     };
     let drafts = asked.rights.may_read(&stored.author, Status::Draft);
-    let more = i64::from(limit) + 1;
-    let scope = &asked.caller.scope;
-    let mut found = store::history(&asked.state.pool, scope, stored.id, drafts, below, more).await?;
-    let more = found.len() > usize::from(limit);
-    found.truncate(usize::from(limit));
-    let next_cursor = found
-        .last()
-        .filter(|_| more)
-        .map(|last| cursor::encode(&question, &last.version.to_string()));
+    let most = i64::from(limit) + 1;
+    let mut found = store::history(&asked.state.pool, scope, stored.id, drafts, below, most).await?;
+    let next_cursor = page::cut(&mut found, limit).map(|last| pages.cursor(&last.version.to_string()));
     let show = |past: store::Past| Version {
         version: past.version,
         action: past.action,

@@ -12,10 +12,10 @@ use uuid::Uuid;
 
 use aeterna_kit::auth::Caller;
 use aeterna_kit::http::extract::Json;
+use aeterna_kit::page;
 use aeterna_kit::problem::{Code, Problem};
 
 use crate::access::Rights;
-use crate::cursor;
 use crate::item::{Kind, Layer, Status};
 use crate::path::LONGEST;
 use crate::query;
@@ -156,19 +156,15 @@ pub async fn search(
     let question = serde_json::to_string(&request)
         .map_err(|error| Problem::hiding(Code::Internal, "the question could not be remembered", &error))?;
     let mut search = check(&request, limit)?;
-    if let Some(cursor) = cursor {
-        search.after = Some(read_place(&cursor::decode(&question, &cursor)?)?);
-    }
+    let pages = page::List::new(caller.scope.tenant(), &format!("search {question}"));
+    search.after = pages
+        .position(cursor.as_deref())?
+        .map(|place| read_place(&place))
+        .transpose()?;
     let mut found = store::search(&state.pool, &caller.scope, &Rights::of(&caller), &search)
         .await
         .map_err(|error| Problem::database(&error))?;
-    let more = found.hits.len() > usize::from(limit);
-    found.hits.truncate(usize::from(limit));
-    let next_cursor = found
-        .hits
-        .last()
-        .filter(|_| more)
-        .map(|hit| cursor::encode(&question, &place(hit)));
+    let next_cursor = page::cut(&mut found.hits, limit).map(|hit| pages.cursor(&place(hit)));
     let mut facets = Facets::new();
     for (facet, value, count) in found.facets {
         facets.entry(facet).or_default().insert(value, count);

@@ -280,10 +280,15 @@ async fn a_parameter_that_does_not_fit_is_refused() -> Result<()> {
         &format!("cursor={cursor}&action=other"),
         &format!("cursor=A{cursor}"),
     ] {
+        let code = if query.starts_with("cursor") {
+            "INVALID_CURSOR"
+        } else {
+            "INVALID_PARAMETER"
+        };
         service
             .get(lead, &format!("/api/v1/audit?{query}"))
             .await?
-            .expect_problem(400, "INVALID_PARAMETER")
+            .expect_problem(400, code)
             .map_err(|error| error.context(query.to_owned()))?;
     }
     Ok(())

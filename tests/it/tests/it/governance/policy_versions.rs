@@ -176,10 +176,15 @@ async fn policies_are_listed_by_name_in_pages_that_do_not_overlap() -> Result<()
     }
     ensure!(seen == (0..7).map(|n| format!("p{n}")).collect::<Vec<_>>(), "{seen:?}");
     for query in ["limit=0", "limit=101", "type=magic", "cursor=zzz"] {
+        let code = if query.starts_with("cursor") {
+            "INVALID_CURSOR"
+        } else {
+            "INVALID_PARAMETER"
+        };
         service
             .get(of_acme("dev", "Viewer"), &format!("/api/v1/policies?{query}"))
             .await?
-            .expect_problem(400, "INVALID_PARAMETER")?;
+            .expect_problem(400, code)?;
     }
     Ok(())
 }

@@ -112,5 +112,5 @@ async fn a_cursor_of_another_tenant_is_refused() -> Result<()> {
     service
         .get(STRANGER, &format!("/api/v1/policies?limit=1&cursor={cursor}"))
         .await?
-        .expect_problem(400, "INVALID_PARAMETER")
+        .expect_problem(400, "INVALID_CURSOR")
 }
