@@ -89,6 +89,8 @@ pub fn connect_lazy(url: &str, application: &str, limits: Limits) -> Result<PgPo
     let options = PgConnectOptions::from_str(&url)
         .map_err(|source| Error::Url { source })?
         .application_name(application);
+    // A plan that the planner thinks dear, for it knows little of a young table, would be compiled for a tenth of a second: no
+    // query of ours runs that long.
     let options = if pooler {
         // A statement that was prepared on one server connection is not known on the next.
         options.statement_cache_capacity(0)
@@ -99,6 +101,7 @@ pub fn connect_lazy(url: &str, application: &str, limits: Limits) -> Result<PgPo
             ("default_transaction_isolation", "read committed"),
             ("statement_timeout", statement.as_str()),
             ("idle_in_transaction_session_timeout", IDLE),
+            ("jit", "off"),
         ])
     };
     Ok(PgPoolOptions::new()
@@ -149,7 +152,7 @@ async fn open(pool: &PgPool) -> sqlx::Result<Transaction<'static, Postgres>> {
     let limits = Limits::default().statement.as_millis();
     let begin = format!(
         "begin isolation level read committed; set local statement_timeout = {limits};
-         set local idle_in_transaction_session_timeout = '{IDLE}'"
+         set local idle_in_transaction_session_timeout = '{IDLE}'; set local jit = off"
     );
     pool.begin_with(sqlx::AssertSqlSafe(begin)).await
 }

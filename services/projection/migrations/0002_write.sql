@@ -151,6 +151,8 @@ returns setof bigint language plpgsql volatile
 set enable_hashjoin = off set enable_mergejoin = off set enable_seqscan = off as $$
 begin
     perform memory.enter(p_tenant);
+    -- A confirmation that a crash of the server loses is made again by the relay; no writer waits for its disk.
+    perform set_config('synchronous_commit', 'off', true);
     perform 1 from routing.tenants t join routing.shards s using (shard_id)
     where t.tenant_id = p_tenant and t.generation = p_generation and s.identity = p_identity;
     if not found then return; end if;
