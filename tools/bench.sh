@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Measures with optimised binaries, after it has told on what machine. BENCH_ONLY=move|service|operator measures a part.
+# Measures with optimised binaries, after it has told on what machine. BENCH_ONLY=move|service|knowledge|operator measures a part.
 set -euo pipefail
 source "$(dirname "$0")/lib.sh"
 cd "$root"
@@ -7,8 +7,8 @@ claim_target
 [[ -n ${BENCH_ONLY:-} ]] || unset BENCH_ONLY
 
 build_release() {
-  cargo build --release --locked -p aeterna-bench -p aeterna-vectorstore -p memory-service -p aeterna-relocator \
-    -p aeterna-operator --bins
+  cargo build --release --locked -p aeterna-bench -p aeterna-vectorstore -p memory-service -p knowledge-service \
+    -p aeterna-relocator -p aeterna-operator --bins
 }
 
 cpu() { awk -F ': *' '/^model name/ {print $2; exit}' /proc/cpuinfo; }

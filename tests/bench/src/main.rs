@@ -2,7 +2,7 @@
 //!
 //! Two rules make the figures worth something. What is compared runs in turns, in this run, on the same rows and the same
 //! servers; and whatever a user runs as a process is a process here ([`process`]): PostgreSQL with fsync, the vector store,
-//! the memory service, the relocator, the operator. [`ground`] lays what they stand on, [`figures`] has one file a figure.
+//! the services, the relocator, the operator. [`ground`] lays what they stand on, [`figures`] has one file a figure.
 #![expect(clippy::print_stdout, reason = "it talks to a person")]
 
 mod apiserver;
@@ -22,7 +22,7 @@ use clap::{Parser, ValueEnum};
 
 use crate::ground::Ground;
 
-/// Measures moves, the memory service and the operator.
+/// Measures moves, the services and the operator.
 #[derive(Parser)]
 struct Arguments {
     /// Only these parts; all, when left out.
@@ -40,6 +40,8 @@ enum Part {
     Move,
     /// Reads, writes and searches over HTTP.
     Service,
+    /// The knowledge service's reads, searches and writes over HTTP.
+    Knowledge,
     /// Memory and passes of the operator.
     Operator,
 }
@@ -62,6 +64,10 @@ async fn main() -> Result<()> {
         rows.extend(figures::get::measure(&ground, &served, &read).await?);
         rows.extend(figures::search::measure(&ground, &served, &read).await?);
         rows.extend(figures::post::measure(&ground, &served).await?);
+    }
+    if wanted(Part::Knowledge) {
+        let ground = Ground::lay(&postgres).await?;
+        rows.extend(figures::knowledge::measure(&ground).await?);
     }
     if wanted(Part::Operator) {
         let ground = Ground::lay(&postgres).await?;

@@ -2,6 +2,7 @@
 
 pub mod copy;
 pub mod get;
+pub mod knowledge;
 pub mod operator;
 pub mod pause;
 pub mod post;

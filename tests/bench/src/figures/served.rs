@@ -1,4 +1,4 @@
-//! The memory service as its users have it: a process behind HTTP, with its default settings.
+//! A service as its users have it: a process behind HTTP, with its default settings.
 
 use aeterna_kit::auth::TenantScope;
 use aeterna_testkit::free_port;
@@ -33,7 +33,7 @@ pub struct Caller {
     expected: Expected,
 }
 
-/// Starts the service on a ground.
+/// Starts the memory service on a ground.
 pub async fn start(ground: &Ground) -> Result<Served> {
     let port = free_port()?;
     let port_text = port.to_string();
@@ -43,15 +43,20 @@ pub async fn start(ground: &Ground) -> Result<Served> {
         ("AUTH_MODE", "disabled"),
         ("EMBEDDING_WEIGHTS_DIR", ground.weights.as_str()),
     ];
-    let mut process = Process::start(&ground.dir(), "memory-service", &[], &variables)?;
-    process.wait_for_port(port).await?;
-    Ok(Served {
-        port,
-        _process: process,
-    })
+    Served::start(ground, "memory-service", port, &variables).await
 }
 
 impl Served {
+    /// Starts a service that is told its port.
+    pub async fn start(ground: &Ground, name: &str, port: u16, variables: &[(&str, &str)]) -> Result<Self> {
+        let mut process = Process::start(&ground.dir(), name, &[], variables)?;
+        process.wait_for_port(port).await?;
+        Ok(Self {
+            port,
+            _process: process,
+        })
+    }
+
     /// Returns its address.
     pub fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)

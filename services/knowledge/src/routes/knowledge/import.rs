@@ -60,6 +60,7 @@ pub struct Imported {
 /// What became of all files.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = ImportResponse)]
 pub struct Response {
     /// How many are new.
     pub created: usize,
