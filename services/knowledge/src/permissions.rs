@@ -9,7 +9,7 @@ use aeterna_policy::rbac::{Action, action};
 use axum::http::header::CONTENT_TYPE;
 use serde::Deserialize;
 
-use crate::item::Status;
+use crate::item::{Kind, Layer, Status};
 use crate::item::draft::Draft;
 use crate::path::ItemPath;
 use crate::routes::knowledge::body::Body as Sent;
@@ -107,8 +107,8 @@ fn writing(path: Option<&str>, asked: &Asked<'_>) -> About {
     };
     let claim = draft.claim(&at);
     item(required(claim.status), path)
-        .with("kind", claim.kind.map(|kind| kind.as_str()))
-        .with("layer", claim.layer.map(|layer| layer.as_str()))
+        .with("kind", claim.kind.map(Kind::as_str))
+        .with("layer", claim.layer.map(Layer::as_str))
         .with("status", claim.status.map(Status::as_str))
 }
 
