@@ -301,6 +301,14 @@ pub struct Jwt {
     pub audience: Option<String>,
 }
 
+impl Jwt {
+    /// Returns where the key is, whichever of the two kinds it is.
+    #[must_use]
+    pub fn key_secret_ref(&self) -> Option<&SecretKeyRef> {
+        self.hmac_secret_ref.as_ref().or(self.public_key_secret_ref.as_ref())
+    }
+}
+
 /// The worker that moves tenants.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]

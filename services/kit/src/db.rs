@@ -89,8 +89,7 @@ pub fn connect_lazy(url: &str, application: &str, limits: Limits) -> Result<PgPo
     let options = PgConnectOptions::from_str(&url)
         .map_err(|source| Error::Url { source })?
         .application_name(application);
-    // A plan that the planner thinks dear, for it knows little of a young table, would be compiled for a tenth of a second: no
-    // query of ours runs that long.
+    // Compiling a plan (jit) pays for queries that run for seconds; none of ours may.
     let options = if pooler {
         // A statement that was prepared on one server connection is not known on the next.
         options.statement_cache_capacity(0)

@@ -11,9 +11,10 @@ use aeterna_kit::ids::TenantId;
 use aeterna_projection::apply::{Applied, Applier, Pending};
 use aeterna_projection::store::{Store, Stores};
 use aeterna_projection::truth::{self, Kind, Outcome, Row, State, WriteItem, Written};
+use aeterna_tenancy::moves::{self, Move, NewMove};
 use aeterna_tenancy::shards::{NewShard, Shard};
 use aeterna_tenancy::{ShardId, Term, leader, routes, shards};
-use aeterna_testkit::{Postgres, free_port};
+use aeterna_testkit::{Postgres, free_port, output};
 use anyhow::{Context as _, Result, ensure};
 use memory_service::embedding::Local;
 use sha2::{Digest as _, Sha256};
@@ -37,7 +38,7 @@ const BATCH: usize = 500;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The repository, for what is not a binary of the workspace.
-pub const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
+const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
 
 /// The ground; what it started ends with it.
 pub struct Ground {
@@ -137,6 +138,17 @@ impl Ground {
         Ok((shard, route))
     }
 
+    /// Records a move of a tenant, as the operator does.
+    pub async fn begin_move(&self, scope: &TenantScope, target: &Shard) -> Result<Move> {
+        let new = NewMove {
+            tenant: scope.tenant().clone(),
+            operation: format!("bench/{}", Uuid::new_v4()),
+            target: target.shard_id.clone(),
+            retention: jiff::SignedDuration::from_hours(1),
+        };
+        Ok(moves::record(&self.pool, self.term, &new).await?)
+    }
+
     /// Makes the `n`th memory, embedded.
     pub fn item(&self, n: u64) -> Result<WriteItem> {
         let text = self.corpus.text(n);
@@ -193,14 +205,6 @@ pub fn pending(item: &WriteItem, done: &Written) -> Result<Pending> {
 
 /// Returns where the weights are that `make build` fetches.
 fn fetch_weights() -> Result<String> {
-    output(&mut Command::new(format!("{ROOT}/services/memory/fetch-weights.sh")))
-}
-
-/// Runs a program to its end and returns the last line that it printed.
-pub fn output(program: &mut Command) -> Result<String> {
-    let done = program.output().with_context(|| format!("{program:?}"))?;
-    let complaint = String::from_utf8_lossy(&done.stderr);
-    ensure!(done.status.success(), "{program:?}: {complaint}");
-    let shown = String::from_utf8(done.stdout)?;
-    Ok(shown.lines().last().unwrap_or_default().to_owned())
+    let printed = output(Command::new(format!("{ROOT}/services/memory/fetch-weights.sh")))?;
+    Ok(printed.lines().last().unwrap_or_default().to_owned())
 }

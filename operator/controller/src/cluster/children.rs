@@ -54,15 +54,15 @@ where
     let mut outcome = Ok(());
     for child in children {
         let applied = context.applier.apply(namespace, child).await;
-        outcome = outcome.and(refused(applied)?);
+        outcome = outcome.and(refused(applied)?.map(|_| ()));
     }
     Ok(outcome)
 }
 
 /// Tells a refusal, which only the user can help, from a failure.
-fn refused<T>(done: Result<T, crate::apply::Error>) -> Result<Result<(), Because>, Error> {
+pub(super) fn refused<T>(done: Result<T, crate::apply::Error>) -> Result<Result<T, Because>, Error> {
     match done {
-        Ok(_) => Ok(Ok(())),
+        Ok(done) => Ok(Ok(done)),
         Err(error) => match error.refusal() {
             Some(message) => Ok(Err(Because::new(Reason::ChildRefused, message))),
             None => Err(error.into()),

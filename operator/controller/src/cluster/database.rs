@@ -15,6 +15,7 @@ use kube::api::Api;
 use sqlx::PgPool;
 use uuid::Uuid;
 
+use super::children::refused;
 use super::observe::{fetch_secret, find_trouble};
 use super::{Context, Error};
 
@@ -84,16 +85,10 @@ pub(super) async fn migrate(
     {
         return Ok(Err(because));
     }
-    let job = match context.applier.apply(namespace, &build_migration(cluster)).await {
-        Ok(job) => job,
-        Err(error) => {
-            return match error.refusal() {
-                Some(message) => Ok(Err(Because::new(Reason::ChildRefused, message))),
-                None => Err(error.into()),
-            };
-        }
-    };
-    judge(context, namespace, &job, &behind).await.map(Err)
+    match refused(context.applier.apply(namespace, &build_migration(cluster)).await)? {
+        Ok(job) => judge(context, namespace, &job, &behind).await.map(Err),
+        Err(because) => Ok(Err(because)),
+    }
 }
 
 /// Says what the database lacks: of the schemas that the operator itself uses, or of a service of the release.

@@ -15,12 +15,11 @@ use aeterna_projection::truth::{self, Page, Row};
 use aeterna_relocator::drive::{Context, drive};
 use aeterna_relocator::{Point, Probe};
 use aeterna_tenancy::Generation;
-use aeterna_tenancy::moves::{self, LEASE, NewMove, Step};
+use aeterna_tenancy::moves::{self, LEASE, Step};
 use aeterna_tenancy::shards::Shard;
 use anyhow::{Context as _, Result, ensure};
 use qdrant_client::Qdrant;
 use qdrant_client::qdrant::{UpdateStatus, UpsertPoints, UpsertPointsBuilder};
-use uuid::Uuid;
 
 use crate::ground::Ground;
 use crate::stats::Sample;
@@ -146,13 +145,7 @@ async fn time_move(ground: &Ground, scope: &TenantScope, target: &Shard) -> Resu
         stores: Arc::clone(&ground.stores),
         probe,
     };
-    let new = NewMove {
-        tenant: scope.tenant().clone(),
-        operation: format!("bench/{}", Uuid::new_v4()),
-        target: target.shard_id.clone(),
-        retention: jiff::SignedDuration::from_hours(1),
-    };
-    let recorded = moves::record(&ground.pool, ground.term, &new).await?;
+    let recorded = ground.begin_move(scope, target).await?;
     let deadline = Instant::now() + Duration::from_secs(60);
     loop {
         let known = moves::fetch_moves(&ground.pool, scope.tenant(), 1).await?;

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use aeterna_kit::auth::TenantScope;
 use aeterna_load::client::Client;
-use aeterna_tenancy::moves::{self, Move, NewMove, Step};
+use aeterna_tenancy::moves::{self, Move, Step};
 use aeterna_tenancy::shards::Shard;
 use aeterna_testkit::free_port;
 use anyhow::{Context as _, Result, ensure};
@@ -102,13 +102,7 @@ fn report(ended: &[Move], writes: &Writes) -> Vec<Row> {
 
 /// Moves the tenant, and waits until its route is switched.
 async fn relocate(ground: &Ground, scope: &TenantScope, target: &Shard) -> Result<Move> {
-    let new = NewMove {
-        tenant: scope.tenant().clone(),
-        operation: format!("bench/{}", Uuid::new_v4()),
-        target: target.shard_id.clone(),
-        retention: jiff::SignedDuration::from_hours(1),
-    };
-    let recorded = moves::record(&ground.pool, ground.term, &new).await?;
+    let recorded = ground.begin_move(scope, target).await?;
     let mut last = recorded.clone();
     until("the move has switched the route", LIMIT, async || {
         let known = moves::fetch_moves(&ground.pool, scope.tenant(), 1).await?;

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use aeterna_load::client::Client;
 use aeterna_load::traffic::Traffic;
+use aeterna_testkit::output;
 use anyhow::{Context as _, Result, bail, ensure};
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use tokio::runtime::Runtime;
@@ -163,22 +164,6 @@ pub fn wait_often<T>(
             Ok(None) | Err(_) => std::thread::sleep(pause),
         }
     }
-}
-
-/// Runs a program to its end; its standard output without the last line break.
-pub fn output(mut program: impl std::borrow::BorrowMut<Command>) -> Result<String> {
-    let program = program.borrow_mut();
-    let done = program.output().with_context(|| format!("cannot start {program:?}"))?;
-    let (out, err) = (
-        String::from_utf8_lossy(&done.stdout),
-        String::from_utf8_lossy(&done.stderr),
-    );
-    ensure!(
-        done.status.success(),
-        "{program:?} ends with {}: {out}{err}",
-        done.status
-    );
-    Ok(out.trim_end().to_owned())
 }
 
 /// Returns the folder of the binaries: the one above this test's own.

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use aeterna_testkit::output;
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 
-use crate::ground::{Ground, binaries, output, wait};
+use crate::ground::{Ground, binaries, wait};
 use crate::pods::Victim;
 
 /// The steps of a move, in order.

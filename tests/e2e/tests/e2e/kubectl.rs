@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use aeterna_testkit::output;
 use anyhow::{Context as _, Result};
 use serde_json::Value;
 
-use crate::ground::{Ground, NAMESPACE, output, wait};
+use crate::ground::{Ground, NAMESPACE, wait};
 
 impl Ground {
     /// Runs kubectl.

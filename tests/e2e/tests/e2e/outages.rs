@@ -3,9 +3,10 @@
 use std::process::Command;
 use std::time::Duration;
 
+use aeterna_testkit::output;
 use anyhow::{Result, ensure};
 
-use crate::ground::{Ground, Load, output, wait};
+use crate::ground::{Ground, Load, wait};
 
 /// How long a store is away.
 const AWAY: Duration = Duration::from_secs(5);

@@ -4,9 +4,10 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
+use aeterna_testkit::output;
 use anyhow::{Context as _, Result, ensure};
 
-use crate::ground::{Ground, NAMESPACE, OPERATOR_NAMESPACE, output, wait};
+use crate::ground::{Ground, NAMESPACE, OPERATOR_NAMESPACE, wait};
 
 /// Something that runs as one pod.
 #[derive(Debug, Clone, Copy)]

@@ -1,6 +1,6 @@
 //! A service's Deployment.
 
-use aeterna_crds::v1alpha1::AeternaCluster;
+use aeterna_crds::v1alpha1::{AeternaCluster, Jwt};
 use k8s_openapi::api::apps::v1::{Deployment, DeploymentSpec, DeploymentStrategy, RollingUpdateDeployment};
 use k8s_openapi::api::core::v1::{
     Container, ContainerPort, KeyToPath, PodSpec, PodTemplateSpec, SecretVolumeSource, TopologySpreadConstraint,
@@ -85,8 +85,7 @@ fn build_template(cluster: &AeternaCluster, kind: ServiceKind) -> PodSpec {
 
 /// A JWT key comes as a file: a Secret that changes is read anew by the next pod, and never stands in the environment.
 fn mount_auth_key(cluster: &AeternaCluster, pod: &mut PodSpec) {
-    let Some(jwt) = &cluster.spec.auth.jwt else { return };
-    let Some(from) = jwt.hmac_secret_ref.as_ref().or(jwt.public_key_secret_ref.as_ref()) else {
+    let Some(from) = cluster.spec.auth.jwt.as_ref().and_then(Jwt::key_secret_ref) else {
         return;
     };
     pod.volumes.get_or_insert_default().push(Volume {

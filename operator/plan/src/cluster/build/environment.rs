@@ -1,6 +1,6 @@
 //! The environment of a container.
 
-use aeterna_crds::v1alpha1::{AeternaClusterSpec, Onboarding, SecretKeyRef};
+use aeterna_crds::v1alpha1::{AeternaClusterSpec, Jwt, Onboarding, SecretKeyRef};
 use k8s_openapi::api::core::v1::{EnvVar, EnvVarSource, SecretKeySelector};
 use serde_json::json;
 
@@ -37,8 +37,7 @@ pub(super) fn secret(name: &str, from: &SecretKeyRef) -> EnvVar {
 #[must_use]
 pub fn named_secrets(spec: &AeternaClusterSpec) -> Vec<&SecretKeyRef> {
     let cache = spec.cache.iter().map(|cache| &cache.url_secret_ref);
-    let jwt = spec.auth.jwt.iter();
-    let auth = jwt.filter_map(|jwt| jwt.hmac_secret_ref.as_ref().or(jwt.public_key_secret_ref.as_ref()));
+    let auth = spec.auth.jwt.iter().filter_map(Jwt::key_secret_ref);
     let remotes = spec
         .embedding
         .models

@@ -203,12 +203,8 @@ fn the_definitions_in_the_repository_are_those_of_the_types() -> Result<()> {
 #[tokio::test]
 async fn explain_reads_well_for_every_field() -> Result<()> {
     for kind in ["aeternacluster", "tenantshard"] {
-        let mut command = std::process::Command::new("kubectl");
-        let explained = command
-            .args(["explain", kind, "--recursive=false"])
-            .env("KUBECONFIG", world::kubeconfig().await?)
-            .output()?;
-        let text = String::from_utf8(explained.stdout)?;
+        let explain = ["explain", kind, "--recursive=false"];
+        let text = world::server().await?.kubectl(&explain)?;
         ensure!(
             text.contains("DESCRIPTION") && !text.contains("Auto-generated"),
             "{text}"
