@@ -3,13 +3,14 @@
 //! [`ground`] is where they stand: a fresh database, a store with its faults, shards, a relocator to drive by hand.
 //! [`attacks`] are the numbered cases of `docs/move-protocol.md`; [`kills`] crashes a relocator at every point it passes;
 //! [`api`] is the memory service as its callers see it; [`knowledge`], [`governance`] and [`sync`] are the other services;
-//! [`guard`] puts policies before them;
+//! [`guard`] puts policies before them, [`fuzz`] asks all their routes as everybody;
 //! [`operator`] works on a real API server.
 #![expect(clippy::indexing_slicing, reason = "an absent field of a JSON value reads as null")]
 
 mod api;
 mod attacks;
 mod connections;
+mod fuzz;
 mod governance;
 mod ground;
 mod guard;
