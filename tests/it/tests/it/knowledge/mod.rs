@@ -7,5 +7,5 @@ mod life;
 mod notes;
 mod outages;
 mod search;
-mod service;
+pub mod service;
 mod tenants;
