@@ -48,6 +48,9 @@ pub struct AeternaClusterSpec {
     pub embedding: Embedding,
     /// How callers prove who they are. Has no default: write it out.
     pub auth: Auth,
+    /// Lets the tenants' policies decide in every service. Default: each service's own rules by role decide alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub governance: Option<Governance>,
     /// The four services.
     #[serde(default)]
     pub services: Services,
@@ -307,6 +310,22 @@ impl Jwt {
     pub fn key_secret_ref(&self) -> Option<&SecretKeyRef> {
         self.hmac_secret_ref.as_ref().or(self.public_key_secret_ref.as_ref())
     }
+}
+
+/// Policies that the governance service signs and the other services decide by.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Governance {
+    /// The Secret's key with the Ed25519 private key in PEM that policies and checkpoints of the audit log are signed with:
+    /// `openssl genpkey -algorithm ed25519`. The governance service alone gets it.
+    pub signing_key_secret_ref: SecretKeyRef,
+    /// The Secret's key with its public key in PEM: `openssl pkey -in key.pem -pubout`.
+    pub public_key_secret_ref: SecretKeyRef,
+    /// A PersistentVolumeClaim that all pods of the governance service can mount, where checkpoints of the audit log are kept.
+    /// Default: none are kept, and an audit log that was rewritten as a whole is not found.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253))]
+    pub checkpoint_claim: Option<String>,
 }
 
 /// The worker that moves tenants.

@@ -7,6 +7,8 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::SecretKeyRef;
+
 /// The services of a cluster.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
@@ -39,10 +41,28 @@ pub struct ServiceSpec {
     /// More environment variables; they win over the operator's.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub env: BTreeMap<String, String>,
+    /// Files from Secrets, in `/etc/aeterna/files`; name them in `env` where the service asks for a path.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 256), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["path"]))]
+    pub files: Vec<SecretFile>,
     /// How many pods a voluntary disruption may take at once. Default: 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 1000))]
     pub max_unavailable: Option<i32>,
+}
+
+/// A file whose content is in a Secret.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SecretFile {
+    /// Its path in `/etc/aeterna/files`, such as `secrets/acme/git-token`.
+    #[schemars(
+        length(min = 1, max = 256),
+        regex(pattern = "^[a-zA-Z0-9_-][a-zA-Z0-9._-]*(/[a-zA-Z0-9_-][a-zA-Z0-9._-]*)*$")
+    )]
+    pub path: String,
+    /// The Secret's key with its content.
+    pub secret_ref: SecretKeyRef,
 }
 
 /// A service's HorizontalPodAutoscaler.

@@ -76,7 +76,16 @@ fn complete(document: &mut OpenApi) {
                     .or_insert_with(response);
             }
             tell_problems(operation);
+            name(operation);
         }
+    }
+}
+
+/// The id of an operation is its own: generated clients name their methods by it, and `list` alone is many.
+fn name(operation: &mut Operation) {
+    let tag = operation.tags.as_ref().and_then(|tags| tags.first());
+    if let (Some(tag), Some(id)) = (tag, &operation.operation_id) {
+        operation.operation_id = Some(format!("{tag}_{id}"));
     }
 }
 

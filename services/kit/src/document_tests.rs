@@ -11,7 +11,7 @@ struct Api;
 #[utoipa::path(post, path = "/things/{*path}", request_body = String, responses((status = 200, description = "Fine"), (status = 404, description = "None")))]
 async fn ask() {}
 
-#[utoipa::path(get, path = "/things", responses((status = 200, description = "Fine")))]
+#[utoipa::path(get, path = "/things", tag = "things", responses((status = 200, description = "Fine")))]
 async fn list() {}
 
 #[test]
@@ -39,6 +39,7 @@ fn what_every_handler_may_answer_is_added_and_every_error_has_the_form_of_a_prob
         );
     }
     assert!(responses("/things", "get")["413"].is_null());
+    assert_eq!(document["paths"]["/things"]["get"]["operationId"], "things_list");
     for name in ["Problem", "FieldError"] {
         assert!(document["components"]["schemas"][name].is_object(), "{name}");
     }

@@ -3,6 +3,8 @@
 //! A cursor belongs to one list of one tenant under one set of filters; a checksum tells a changed or a foreign one apart. It
 //! is no secret and gives no right: what it leads to is read in the caller's own scope.
 
+use std::str::FromStr;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest as _, Sha256};
@@ -71,6 +73,24 @@ impl List {
         self.read(cursor).map(Some).ok_or_else(|| {
             let message = "the cursor is not one of this list with these filters; begin without one";
             Problem::field(Code::InvalidCursor, "cursor", message)
+        })
+    }
+
+    /// Reads a position that is more than text: an id, a number.
+    ///
+    /// # Errors
+    /// [`Code::InvalidCursor`].
+    pub fn place<T: FromStr>(&self, cursor: Option<&str>) -> Result<Option<T>, Problem> {
+        let Some(position) = self.position(cursor)? else {
+            return Ok(None);
+        };
+        let place = position.parse().map(Some);
+        place.map_err(|_| {
+            Problem::field(
+                Code::InvalidCursor,
+                "cursor",
+                "the cursor leads nowhere; begin without one",
+            )
         })
     }
 

@@ -141,6 +141,10 @@ pub enum Code {
     ConnectionNotFound,
     /// No such reject.
     RejectNotFound,
+    /// The connection has no schedule.
+    ScheduleNotFound,
+    /// The connection has no webhook.
+    WebhookNotFound,
     /// The connection has an active job.
     SyncInProgress,
     /// The idempotency key was used for another request.
@@ -363,6 +367,16 @@ impl Code {
                 "There is no such connection",
             ),
             Self::RejectNotFound => ("REJECT_NOT_FOUND", StatusCode::NOT_FOUND, "There is no such reject"),
+            Self::ScheduleNotFound => (
+                "SCHEDULE_NOT_FOUND",
+                StatusCode::NOT_FOUND,
+                "The connection has no schedule",
+            ),
+            Self::WebhookNotFound => (
+                "WEBHOOK_NOT_FOUND",
+                StatusCode::NOT_FOUND,
+                "The connection has no webhook",
+            ),
             Self::SyncInProgress => ("SYNC_IN_PROGRESS", StatusCode::CONFLICT, "A job is active already"),
             Self::IdempotencyConflict => (
                 "IDEMPOTENCY_CONFLICT",

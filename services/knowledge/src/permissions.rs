@@ -9,77 +9,80 @@ use aeterna_policy::rbac::{Action, action};
 use axum::http::header::CONTENT_TYPE;
 use serde::Deserialize;
 
-use crate::item::{Kind, Layer, Status};
 use crate::item::draft::Draft;
+use crate::item::{Kind, Layer, Status};
 use crate::path::ItemPath;
 use crate::routes::knowledge::body::Body as Sent;
 
 /// The routes.
-pub const PERMISSIONS: Routes = Routes(&[
-    Route {
-        method: "POST",
-        path: "/api/v1/knowledge",
-        access: Access::Write,
-        body: Body::Read,
-        about: |asked| writing(None, asked),
-    },
-    Route {
-        method: "PUT",
-        path: "/api/v1/knowledge/{path}",
-        access: Access::Write,
-        body: Body::Read,
-        about: |asked| writing(Some(asked.param("path")), asked),
-    },
-    Route {
-        method: "DELETE",
-        path: "/api/v1/knowledge/{path}",
-        access: Access::Write,
-        body: Body::Unread,
-        about: |asked| item(action::KNOWLEDGE_EDIT, asked.param("path")),
-    },
-    Route {
-        method: "GET",
-        path: "/api/v1/knowledge/{path}",
-        access: Access::Read,
-        body: Body::Unread,
-        about: |asked| item(action::KNOWLEDGE_READ, asked.param("path")),
-    },
-    Route {
-        method: "GET",
-        path: "/api/v1/knowledge/",
-        access: Access::Read,
-        body: Body::Unread,
-        about: |_| About::any(action::KNOWLEDGE_READ),
-    },
-    Route {
-        method: "POST",
-        path: "/api/v1/knowledge/search",
-        access: Access::Read,
-        body: Body::Unread,
-        about: |_| About::any(action::KNOWLEDGE_SEARCH),
-    },
-    Route {
-        method: "POST",
-        path: "/api/v1/context/assemble",
-        access: Access::Read,
-        body: Body::Unread,
-        about: |_| About::any(action::KNOWLEDGE_SEARCH),
-    },
-    Route {
-        method: "POST",
-        path: "/api/v1/notes",
-        access: Access::Write,
-        body: Body::Unread,
-        about: |_| About::any(action::KNOWLEDGE_PROPOSE).with("kind", Some("note")),
-    },
-    Route {
-        method: "POST",
-        path: "/api/v1/notes/review",
-        access: Access::Write,
-        body: Body::Read,
-        about: review,
-    },
-]);
+pub const PERMISSIONS: Routes = Routes {
+    guarded: &[
+        Route {
+            method: "POST",
+            path: "/api/v1/knowledge",
+            access: Access::Write,
+            body: Body::Read,
+            about: |asked| writing(None, asked),
+        },
+        Route {
+            method: "PUT",
+            path: "/api/v1/knowledge/{path}",
+            access: Access::Write,
+            body: Body::Read,
+            about: |asked| writing(Some(asked.param("path")), asked),
+        },
+        Route {
+            method: "DELETE",
+            path: "/api/v1/knowledge/{path}",
+            access: Access::Write,
+            body: Body::Unread,
+            about: |asked| item(action::KNOWLEDGE_EDIT, asked.param("path")),
+        },
+        Route {
+            method: "GET",
+            path: "/api/v1/knowledge/{path}",
+            access: Access::Read,
+            body: Body::Unread,
+            about: |asked| item(action::KNOWLEDGE_READ, asked.param("path")),
+        },
+        Route {
+            method: "GET",
+            path: "/api/v1/knowledge/",
+            access: Access::Read,
+            body: Body::Unread,
+            about: |_| About::any(action::KNOWLEDGE_READ),
+        },
+        Route {
+            method: "POST",
+            path: "/api/v1/knowledge/search",
+            access: Access::Read,
+            body: Body::Unread,
+            about: |_| About::any(action::KNOWLEDGE_SEARCH),
+        },
+        Route {
+            method: "POST",
+            path: "/api/v1/context/assemble",
+            access: Access::Read,
+            body: Body::Unread,
+            about: |_| About::any(action::KNOWLEDGE_SEARCH),
+        },
+        Route {
+            method: "POST",
+            path: "/api/v1/notes",
+            access: Access::Write,
+            body: Body::Unread,
+            about: |_| About::any(action::KNOWLEDGE_PROPOSE).with("kind", Some("note")),
+        },
+        Route {
+            method: "POST",
+            path: "/api/v1/notes/review",
+            access: Access::Write,
+            body: Body::Read,
+            about: review,
+        },
+    ],
+    signed: &[],
+};
 
 /// An item at a path, and the place in the organisation that the path is in: `teams/red/adrs/1.md` is team red's.
 fn item(action: Action, path: &str) -> About {

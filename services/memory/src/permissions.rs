@@ -11,43 +11,46 @@ use aeterna_policy::rbac::action;
 use serde::Deserialize;
 
 /// The routes.
-pub const PERMISSIONS: Routes = Routes(&[
-    Route {
-        method: "POST",
-        path: "/api/v1/memories",
-        access: Access::Write,
-        body: Body::Read,
-        about: creation,
-    },
-    Route {
-        method: "GET",
-        path: "/api/v1/memories/{id}",
-        access: Access::Read,
-        body: Body::Unread,
-        about: |asked| About::one(action::MEMORY_READ, asked.param("id")),
-    },
-    Route {
-        method: "DELETE",
-        path: "/api/v1/memories/{id}",
-        access: Access::Write,
-        body: Body::Unread,
-        about: |asked| About::one(action::MEMORY_DELETE, asked.param("id")),
-    },
-    Route {
-        method: "POST",
-        path: "/api/v1/memories/search",
-        access: Access::Read,
-        body: Body::Unread,
-        about: |_| About::any(action::MEMORY_SEARCH),
-    },
-    Route {
-        method: "POST",
-        path: "/api/v1/embeddings/generate",
-        access: Access::Read,
-        body: Body::Unread,
-        about: |_| About::any(action::MEMORY_SEARCH),
-    },
-]);
+pub const PERMISSIONS: Routes = Routes {
+    guarded: &[
+        Route {
+            method: "POST",
+            path: "/api/v1/memories",
+            access: Access::Write,
+            body: Body::Read,
+            about: creation,
+        },
+        Route {
+            method: "GET",
+            path: "/api/v1/memories/{id}",
+            access: Access::Read,
+            body: Body::Unread,
+            about: |asked| About::one(action::MEMORY_READ, asked.param("id")),
+        },
+        Route {
+            method: "DELETE",
+            path: "/api/v1/memories/{id}",
+            access: Access::Write,
+            body: Body::Unread,
+            about: |asked| About::one(action::MEMORY_DELETE, asked.param("id")),
+        },
+        Route {
+            method: "POST",
+            path: "/api/v1/memories/search",
+            access: Access::Read,
+            body: Body::Unread,
+            about: |_| About::any(action::MEMORY_SEARCH),
+        },
+        Route {
+            method: "POST",
+            path: "/api/v1/embeddings/generate",
+            access: Access::Read,
+            body: Body::Unread,
+            about: |_| About::any(action::MEMORY_SEARCH),
+        },
+    ],
+    signed: &[],
+};
 
 /// What a body says of the memory. One that says it otherwise is refused by the handler.
 #[derive(Debug, Default, Deserialize)]

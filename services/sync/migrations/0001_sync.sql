@@ -8,7 +8,8 @@ create table sync.connections (
     source      jsonb not null,
     target      jsonb not null,
     config_hash bytea not null,
-    state       jsonb not null default '{}',
+    state       jsonb,
+    settled     boolean not null default false,
     created_by  text  not null,
     created_at  timestamptz not null default now(),
     primary key (tenant_id, id),
@@ -16,6 +17,7 @@ create table sync.connections (
 );
 comment on table sync.connections is 'A source and a target that belong together; the same pair is the same connection.';
 comment on column sync.connections.state is 'What the last whole run left for the next one: a commit, entity tags. Opaque to SQL.';
+comment on column sync.connections.settled is 'Nothing was delivered since the last whole run: its state tells what the target has.';
 
 create table sync.jobs (
     tenant_id           text    not null,

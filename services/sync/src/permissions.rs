@@ -8,50 +8,102 @@ use aeterna_policy::rbac::action;
 use serde::Deserialize;
 
 /// The routes.
-pub const PERMISSIONS: Routes = Routes(&[
-    Route {
-        method: "POST",
-        path: "/api/v1/sync/start",
-        access: Access::Write,
-        body: Body::Read,
-        about: start,
-    },
-    Route {
-        method: "GET",
-        path: "/api/v1/sync/status/{id}",
-        access: Access::Read,
-        body: Body::Unread,
-        about: |asked| About::one(action::SYNC_READ, asked.param("id")),
-    },
-    Route {
-        method: "POST",
-        path: "/api/v1/sync/cancel/{id}",
-        access: Access::Write,
-        body: Body::Unread,
-        about: |asked| About::one(action::SYNC_CANCEL, asked.param("id")),
-    },
-    Route {
-        method: "GET",
-        path: "/api/v1/sync/jobs",
-        access: Access::Read,
-        body: Body::Unread,
-        about: |_| About::any(action::SYNC_READ),
-    },
-    Route {
-        method: "GET",
-        path: "/api/v1/sync/rejects",
-        access: Access::Read,
-        body: Body::Unread,
-        about: |_| About::any(action::SYNC_READ),
-    },
-    Route {
-        method: "POST",
-        path: "/api/v1/sync/retry/{id}",
-        access: Access::Write,
-        body: Body::Unread,
-        about: |asked| About::one(action::SYNC_START, asked.param("id")),
-    },
-]);
+pub const PERMISSIONS: Routes = Routes {
+    guarded: &[
+        Route {
+            method: "POST",
+            path: "/api/v1/sync/start",
+            access: Access::Write,
+            body: Body::Read,
+            about: start,
+        },
+        Route {
+            method: "GET",
+            path: "/api/v1/sync/status/{id}",
+            access: Access::Read,
+            body: Body::Unread,
+            about: |asked| About::one(action::SYNC_READ, asked.param("id")),
+        },
+        Route {
+            method: "POST",
+            path: "/api/v1/sync/cancel/{id}",
+            access: Access::Write,
+            body: Body::Unread,
+            about: |asked| About::one(action::SYNC_CANCEL, asked.param("id")),
+        },
+        Route {
+            method: "GET",
+            path: "/api/v1/sync/jobs",
+            access: Access::Read,
+            body: Body::Unread,
+            about: |_| About::any(action::SYNC_READ),
+        },
+        Route {
+            method: "GET",
+            path: "/api/v1/sync/rejects",
+            access: Access::Read,
+            body: Body::Unread,
+            about: |_| About::any(action::SYNC_READ),
+        },
+        Route {
+            method: "POST",
+            path: "/api/v1/sync/retry/{id}",
+            access: Access::Write,
+            body: Body::Unread,
+            about: |asked| About::one(action::SYNC_START, asked.param("id")),
+        },
+        Route {
+            method: "GET",
+            path: "/api/v1/sync/schedules",
+            access: Access::Read,
+            body: Body::Unread,
+            about: |_| About::any(action::SYNC_READ),
+        },
+        Route {
+            method: "GET",
+            path: "/api/v1/sync/schedules/{connectionId}",
+            access: Access::Read,
+            body: Body::Unread,
+            about: |asked| About::one(action::SYNC_READ, asked.param("connectionId")),
+        },
+        Route {
+            method: "PUT",
+            path: "/api/v1/sync/schedules/{connectionId}",
+            access: Access::Write,
+            body: Body::Unread,
+            about: |asked| About::one(action::SYNC_START, asked.param("connectionId")),
+        },
+        Route {
+            method: "DELETE",
+            path: "/api/v1/sync/schedules/{connectionId}",
+            access: Access::Write,
+            body: Body::Unread,
+            about: |asked| About::one(action::SYNC_START, asked.param("connectionId")),
+        },
+        Route {
+            method: "GET",
+            path: "/api/v1/sync/webhooks/{connectionId}",
+            access: Access::Read,
+            body: Body::Unread,
+            about: |asked| About::one(action::SYNC_READ, asked.param("connectionId")),
+        },
+        Route {
+            method: "PUT",
+            path: "/api/v1/sync/webhooks/{connectionId}",
+            access: Access::Write,
+            body: Body::Unread,
+            about: |asked| About::one(action::SYNC_START, asked.param("connectionId")),
+        },
+        Route {
+            method: "DELETE",
+            path: "/api/v1/sync/webhooks/{connectionId}",
+            access: Access::Write,
+            body: Body::Unread,
+            about: |asked| About::one(action::SYNC_START, asked.param("connectionId")),
+        },
+    ],
+    signed: &[("POST", "/api/v1/sync/webhooks/{tenant}/{connectionId}")],
+};
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]

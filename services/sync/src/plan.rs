@@ -116,6 +116,14 @@ pub fn leftovers(known: &Known) -> Vec<String> {
     all_ids(known).into_iter().filter(|id| Some(id) != delivered).collect()
 }
 
+/// Returns what an item is marked with that a job saw before its source became another.
+///
+/// It is no longer seen, and it is counted already.
+#[must_use]
+pub fn seen_before(job: Uuid) -> Uuid {
+    Uuid::from_u128(job.as_u128() ^ 1)
+}
+
 /// Tells whether so many items may vanish at once: at most a fifth, unless that is allowed.
 #[must_use]
 pub fn is_mass_delete(vanishing: u64, known: u64) -> bool {

@@ -10,7 +10,7 @@ use aeterna_kit::service::document;
 use aeterna_policy::guard::layer::stand_before;
 
 use crate::permissions::PERMISSIONS;
-use crate::routes::sync;
+use crate::routes::{schedules, sync, webhooks};
 use crate::state::State;
 
 #[derive(OpenApi)]
@@ -28,6 +28,18 @@ fn api() -> OpenApiRouter<State> {
         .routes(routes!(sync::jobs::jobs))
         .routes(routes!(sync::rejects::rejects))
         .routes(routes!(sync::retry::retry))
+        .routes(routes!(schedules::list::list))
+        .routes(routes!(
+            schedules::get::get,
+            schedules::put::put,
+            schedules::delete::delete
+        ))
+        .routes(routes!(
+            webhooks::get::get,
+            webhooks::put::put,
+            webhooks::delete::delete
+        ))
+        .routes(routes!(webhooks::receive::receive))
 }
 
 /// Builds the routes.

@@ -7,6 +7,8 @@ use clap::Args;
 use aeterna_kit::config::Settings;
 use aeterna_policy::guard::GuardSettings;
 
+use crate::outbound::guard::Exemption;
+
 /// What serving needs.
 #[derive(Debug, Args)]
 pub struct Serve {
@@ -33,6 +35,19 @@ pub struct SyncSettings {
     /// other. Without it there are no such sources.
     #[arg(long, env = "SYNC_DIRECTORY_ROOT")]
     pub sync_directory_root: Option<PathBuf>,
+
+    /// The directory of the copies of git repositories: a cache, which may be lost at any time.
+    #[arg(long, env = "SYNC_GIT_DIRECTORY", default_value_os_t = std::env::temp_dir().join("aeterna-sync-git"))]
+    pub sync_git_directory: PathBuf,
+
+    /// Hosts that sources may read from although they are not public: names, addresses and ranges, such as
+    /// `git.internal,10.0.0.0/8`. Without it, what is not a public address of the internet is refused.
+    #[arg(long, env = "SYNC_ALLOW_HOSTS", value_delimiter = ',')]
+    pub sync_allow_hosts: Vec<Exemption>,
+
+    /// The directory of the secrets that connections name: each tenant has the directory of its name in it.
+    #[arg(long, env = "SYNC_SECRETS_DIRECTORY")]
+    pub sync_secrets_directory: Option<PathBuf>,
 
     /// A file with the private key in PEM that jobs sign their tokens with; not needed where AUTH_JWT_SECRET_FILE is set.
     #[arg(long, env = "SYNC_TOKEN_KEY_FILE")]

@@ -12,6 +12,8 @@ use aeterna_kit::service::Foundation;
 use aeterna_kit::tasks::spawn_forever;
 use aeterna_policy::guard::Guard;
 
+use crate::outbound::Outbound;
+use crate::secrets::Secrets;
 use crate::settings::SyncSettings;
 use crate::source::Places;
 use crate::target::Services;
@@ -50,17 +52,19 @@ impl State {
     /// When a setting is wrong.
     pub fn assemble(laid: &Foundation, kit: &Settings, sync: &SyncSettings) -> anyhow::Result<Self> {
         let tokens = Tokens::new(kit, sync.sync_token_key_file.as_ref())?;
+        let (knowledge, memory) = (&sync.knowledge_service_url, &sync.memory_service_url);
+        let services = Services::new(tokens, knowledge.as_deref(), memory.as_deref())?;
         Ok(Self {
             pool: laid.pool.clone(),
             authenticator: laid.authenticator.clone(),
             guard: sync.guard.guard()?,
-            services: Services::new(
-                tokens,
-                sync.knowledge_service_url.as_deref(),
-                sync.memory_service_url.as_deref(),
-            )?,
+            services: services.clone(),
             places: Arc::new(Places {
                 directory_root: sync.sync_directory_root.clone(),
+                git_directory: sync.sync_git_directory.clone(),
+                outbound: Outbound::new(&sync.sync_allow_hosts)?,
+                secrets: Secrets::new(sync.sync_secrets_directory.clone()),
+                services,
             }),
             wake: Arc::default(),
             at_once: sync.sync_jobs_at_once,
@@ -83,7 +87,9 @@ impl State {
     pub fn spawn_workers(&self) {
         if self.at_once > 0 {
             let (context, wake) = (self.context(), Arc::clone(&self.wake));
+            let triggers = worker::triggers::run(self.pool.clone(), Arc::clone(&wake));
             spawn_forever("worker", worker::run(context, wake, self.at_once, self.per_tenant));
+            spawn_forever("triggers", triggers);
         }
     }
 }

@@ -32,6 +32,7 @@ fn guarded() -> Router {
         )
         .route("/spoken/{*path}", get(|| async { "read" }))
         .route("/unlisted", post(|| async { "written" }))
+        .route("/signed", post(|| async { "checked" }).put(|| async { "written" }))
         .route(DOCUMENT, get(|| async { "{}" }));
     let client = Client::new("http://127.0.0.1:1").expect("a URL");
     let key = PublicKey::of(SigningKey::from_bytes(&[1; 32]).verifying_key());
@@ -43,7 +44,11 @@ fn guarded() -> Router {
         route("DELETE", "/listed/{id}", Access::Write, Body::Unread),
         route("GET", "/spoken/{path}", Access::Read, Body::Unread),
     ]));
-    stand_before(router, Some(guard), &authenticator, Routes(routes))
+    let routes = Routes {
+        guarded: routes,
+        signed: &[("POST", "/signed")],
+    };
+    stand_before(router, Some(guard), &authenticator, routes)
 }
 
 async fn ask(method: &str, path: &str, body: &'static str) -> (StatusCode, String) {
@@ -62,6 +67,12 @@ async fn ask(method: &str, path: &str, body: &'static str) -> (StatusCode, Strin
 async fn a_route_that_nobody_listed_is_refused() {
     assert_eq!(ask("POST", "/unlisted", "").await.0, StatusCode::FORBIDDEN);
     assert_eq!(ask("POST", "/listed/1", "").await.0, StatusCode::FORBIDDEN);
+}
+
+#[tokio::test]
+async fn a_signed_route_is_asked_for_no_token_and_another_method_there_is_refused() {
+    assert_eq!(ask("POST", "/signed", "").await, (StatusCode::OK, "checked".to_owned()));
+    assert_eq!(ask("PUT", "/signed", "").await.0, StatusCode::FORBIDDEN);
 }
 
 #[tokio::test]

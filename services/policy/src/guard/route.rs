@@ -118,7 +118,12 @@ impl About {
 
 /// The routes of a service.
 #[derive(Debug, Clone, Copy)]
-pub struct Routes(pub &'static [Route]);
+pub struct Routes {
+    /// Those that ask for a permission.
+    pub guarded: &'static [Route],
+    /// Those whose senders have no token and prove themselves by a signature, which the handler checks: method and path.
+    pub signed: &'static [(&'static str, &'static str)],
+}
 
 impl Routes {
     /// Returns the route of a request.
@@ -126,10 +131,16 @@ impl Routes {
     pub fn find(&self, method: &str, path: &str) -> Option<Route> {
         // What answers GET answers HEAD as well.
         let method = if method == "HEAD" { "GET" } else { method };
-        self.0
+        self.guarded
             .iter()
             .find(|route| route.method == method && route.path == path)
             .copied()
+    }
+
+    /// Whether a route's sender has no token.
+    #[must_use]
+    pub fn is_signed(&self, method: &str, path: &str) -> bool {
+        self.signed.contains(&(method, path))
     }
 
     /// Returns what a document has and this list has not, or has and the document has not. For tests.
@@ -147,22 +158,16 @@ impl Routes {
                     .map(move |(method, _)| (method.to_uppercase(), path.as_str()))
             })
             .collect();
-        let listed =
-            |(method, path): &(String, &str)| self.0.iter().any(|route| route.method == method && route.path == *path);
-        let known = |route: &&Route| {
-            documented
-                .iter()
-                .any(|(method, path)| route.method == method && route.path == *path)
-        };
+        let guarded = self.guarded.iter().map(|route| (route.method, route.path));
+        let listed: Vec<(&str, &str)> = guarded.chain(self.signed.iter().copied()).collect();
         let unlisted = documented
             .iter()
-            .filter(|pair| !listed(pair))
+            .filter(|(method, path)| !listed.contains(&(method.as_str(), path)))
             .map(|(method, path)| format!("{method} {path} asks for no permission"));
-        let unknown = self
-            .0
+        let unknown = listed
             .iter()
-            .filter(|route| !known(route))
-            .map(|route| format!("{} {} is no route", route.method, route.path));
+            .filter(|(method, path)| !documented.iter().any(|(is, at)| is == method && at == path))
+            .map(|(method, path)| format!("{method} {path} is no route"));
         unlisted.chain(unknown).collect()
     }
 }
@@ -174,13 +179,16 @@ mod tests {
     use super::*;
     use crate::rbac::action;
 
-    const ROUTES: Routes = Routes(&[Route {
-        method: "GET",
-        path: "/api/v1/memories/{id}",
-        access: Access::Read,
-        body: Body::Unread,
-        about: |asked| About::one(action::MEMORY_READ, asked.param("id")),
-    }]);
+    const ROUTES: Routes = Routes {
+        guarded: &[Route {
+            method: "GET",
+            path: "/api/v1/memories/{id}",
+            access: Access::Read,
+            body: Body::Unread,
+            about: |asked| About::one(action::MEMORY_READ, asked.param("id")),
+        }],
+        signed: &[("POST", "/hooks")],
+    };
 
     #[test]
     fn head_is_a_get_and_other_methods_are_not() {
@@ -191,9 +199,9 @@ mod tests {
 
     #[test]
     fn a_route_without_a_permission_and_a_permission_without_a_route_are_named() {
-        let same = json!({"paths": {"/api/v1/memories/{id}": {"get": {}}}});
+        let same = json!({"paths": {"/api/v1/memories/{id}": {"get": {}}, "/hooks": {"post": {}}}});
         assert_eq!(ROUTES.differences(&same), Vec::<String>::new());
         let other = json!({"paths": {"/api/v1/memories/{id}": {"delete": {}}}});
-        assert_eq!(ROUTES.differences(&other).len(), 2);
+        assert_eq!(ROUTES.differences(&other).len(), 3);
     }
 }

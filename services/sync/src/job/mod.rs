@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use aeterna_kit::problem::{Code, Problem};
+
 pub use failure::{Class, Failure};
 pub use status::{Event, Status};
 
@@ -63,6 +65,24 @@ impl Limits {
         max_items: 1_000_000,
         max_bytes: 10 << 30,
     };
+
+    /// Checks them.
+    ///
+    /// # Errors
+    /// [`Code::InvalidBody`] at the field that does not fit.
+    pub fn check(&self) -> Result<(), Problem> {
+        let refuse = |name: &str, most: u64| {
+            let message = format!("{name} is 1 to {most}");
+            Problem::field(Code::InvalidBody, format!("/limits/{name}"), message)
+        };
+        if !(1..=Self::MOST.max_items).contains(&self.max_items) {
+            return Err(refuse("maxItems", Self::MOST.max_items));
+        }
+        if !(1..=Self::MOST.max_bytes).contains(&self.max_bytes) {
+            return Err(refuse("maxBytes", Self::MOST.max_bytes));
+        }
+        Ok(())
+    }
 }
 
 impl Default for Limits {

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::{Found, LARGEST, LONGEST_ID, Listed, PAGE, Page, Unfit, text_of, too_large};
+use super::{Found, LARGEST, LONGEST_ID, Listed, PAGE, Page, Unfit, is_markdown, text_of, too_large};
 use crate::job::{Class, Failure};
 
 /// Deepest nesting that is walked.
@@ -84,6 +84,7 @@ impl Directory {
             estimate: u64::try_from(self.entries.len()).ok(),
             bytes: 0,
             state: None,
+            restarted: false,
         })
     }
 
@@ -221,12 +222,6 @@ impl Walk<'_> {
         self.entries.push(Entry { path, version, unfit });
         Ok(())
     }
-}
-
-fn is_markdown(name: &str) -> bool {
-    Path::new(name)
-        .extension()
-        .is_some_and(|extension| extension.eq_ignore_ascii_case("md") || extension.eq_ignore_ascii_case("markdown"))
 }
 
 #[cfg(test)]

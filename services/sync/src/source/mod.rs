@@ -5,8 +5,12 @@
 //! give as text it lists as unfit: one bad item never ends a run. A source knows no target and no database.
 
 mod directory;
+mod feed;
+mod git;
+mod http;
+mod knowledge;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
@@ -14,6 +18,9 @@ use aeterna_kit::ids::TenantId;
 
 use crate::connection;
 use crate::job::{Class, Failure, Mode, Options};
+use crate::outbound::Outbound;
+use crate::secrets::Secrets;
+use crate::target::{For, Services};
 
 /// Largest item, in bytes; larger ones are unfit.
 pub const LARGEST: u64 = 1 << 20;
@@ -80,6 +87,9 @@ pub struct Page {
     pub bytes: u64,
     /// What the next run should know, on the last page.
     pub state: Option<Value>,
+    /// The source is no longer what it was at the position: this is its first page again, and what was seen before counts
+    /// for nothing.
+    pub restarted: bool,
 }
 
 /// What a source's silence about an item means.
@@ -95,23 +105,43 @@ pub enum Coverage {
 }
 
 /// Where sources may read.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Places {
     /// The directory that holds one directory a tenant; without it there are no directory sources.
     pub directory_root: Option<PathBuf>,
+    /// The directory of the copies of git repositories.
+    pub git_directory: PathBuf,
+    /// What asks other systems.
+    pub outbound: Outbound,
+    /// What proves to them who asks.
+    pub secrets: Secrets,
+    /// Where knowledge is.
+    pub services: Services,
 }
 
 /// What a source is opened for.
 #[derive(Debug)]
 pub struct Opening<'a> {
-    /// Whose it is.
-    pub tenant: &'a TenantId,
+    /// For whom it is read.
+    pub whose: For<'a>,
     /// What to open.
     pub source: &'a connection::Source,
     /// How much to look at.
     pub mode: Mode,
     /// What else was asked.
     pub options: &'a Options,
+    /// What the last whole run left, as long as nothing was delivered since.
+    pub state: Option<&'a Value>,
+    /// Where the run goes on, if it has begun.
+    pub position: Option<&'a Value>,
+}
+
+impl Opening<'_> {
+    /// Returns what the last whole run left, for a run that begins and need not look at everything.
+    fn base(&self) -> Option<&Value> {
+        let may_skip = self.mode == Mode::Incremental && self.position.is_none() && self.options.only.is_none();
+        self.state.filter(|_| may_skip)
+    }
 }
 
 /// An open source.
@@ -119,6 +149,12 @@ pub struct Opening<'a> {
 pub enum Source {
     /// Markdown files of a directory.
     Directory(directory::Directory),
+    /// A feed.
+    Http(http::Feed),
+    /// Markdown files of a git repository.
+    Git(Box<git::Git>),
+    /// Knowledge that is pointed to.
+    Knowledge(knowledge::Knowledge),
 }
 
 impl Source {
@@ -127,11 +163,37 @@ impl Source {
     /// # Errors
     /// When it is not there, or holds more than the run may take.
     pub async fn open(places: &Places, opening: Opening<'_>) -> Result<Self, Failure> {
+        let secret = match opening.source.secret_ref() {
+            Some(name) => Some(places.secrets.read(opening.whose.tenant, name).await?),
+            None => None,
+        };
         let source = match opening.source {
             connection::Source::Directory(settings) => {
-                let root = places.tenant_directory(opening.tenant)?;
+                let root = places.tenant_directory(opening.whose.tenant)?;
                 let (path, most) = (settings.path.clone(), opening.options.limits.max_items);
                 Self::Directory(blocking(move || directory::Directory::open(&root, &path, most)).await?)
+            }
+            connection::Source::HttpNdjson(settings) => {
+                let outbound = places.outbound.clone();
+                Self::Http(http::Feed::open(outbound, settings, secret.as_deref(), opening.base()).await?)
+            }
+            connection::Source::KnowledgeToMemory(settings) => {
+                let most = opening.options.limits.max_items;
+                Self::Knowledge(knowledge::Knowledge::open(&places.services, opening.whose, settings, most).await?)
+            }
+            connection::Source::Git(settings) => {
+                let opening = git::Opening {
+                    directory: &places.git_directory,
+                    outbound: &places.outbound,
+                    connection: opening.whose.connection,
+                    settings,
+                    secret: secret.as_deref(),
+                    max_items: opening.options.limits.max_items,
+                    max_bytes: opening.options.limits.max_bytes,
+                    base: opening.base(),
+                    position: opening.position,
+                };
+                Self::Git(Box::new(git::Git::open(opening).await?))
             }
         };
         Ok(source)
@@ -141,7 +203,11 @@ impl Source {
     #[must_use]
     pub fn coverage(&self) -> Coverage {
         match self {
-            Self::Directory(_) => Coverage::Whole,
+            Self::Http(feed) if feed.is_unchanged() => Coverage::Changes { gone: 0 },
+            Self::Git(git) => git
+                .vanished()
+                .map_or(Coverage::Whole, |gone| Coverage::Changes { gone }),
+            Self::Directory(_) | Self::Http(_) | Self::Knowledge(_) => Coverage::Whole,
         }
     }
 
@@ -149,9 +215,12 @@ impl Source {
     ///
     /// # Errors
     /// When the source does not answer, or the position is not one of its own.
-    pub fn page(&self, position: Option<&Value>) -> Result<Page, Failure> {
+    pub async fn page(&self, position: Option<&Value>) -> Result<Page, Failure> {
         match self {
             Self::Directory(directory) => directory.page(position),
+            Self::Http(feed) => feed.page(position).await,
+            Self::Git(git) => git.page(position),
+            Self::Knowledge(knowledge) => knowledge.page(position),
         }
     }
 
@@ -165,6 +234,10 @@ impl Source {
                 let (directory, id) = (directory.clone(), external_id.to_owned());
                 blocking(move || Ok(directory.read(&id))).await
             }
+            // Its texts come with the list.
+            Self::Http(_) => Ok(Found::Gone),
+            Self::Git(git) => git.read(external_id).await,
+            Self::Knowledge(knowledge) => knowledge.read(external_id).await,
         }
     }
 }
@@ -173,9 +246,12 @@ impl Places {
     /// Tells whether sources of this type can be read here at all.
     #[must_use]
     pub fn has(&self, source: &connection::Source) -> bool {
-        match source {
+        let is_set_up = match source {
             connection::Source::Directory(_) => self.directory_root.is_some(),
-        }
+            connection::Source::HttpNdjson(_) | connection::Source::Git(_) => true,
+            connection::Source::KnowledgeToMemory(_) => self.services.has_knowledge(),
+        };
+        is_set_up && (source.secret_ref().is_none() || self.secrets.is_set_up())
     }
 
     /// Returns the directory of a tenant: its own below the root, whatever its name is.
@@ -198,7 +274,7 @@ impl Places {
 }
 
 /// Joins a single plain segment to a directory.
-fn below(root: &std::path::Path, segment: &str) -> Option<PathBuf> {
+fn below(root: &Path, segment: &str) -> Option<PathBuf> {
     let plain = !segment.contains(['/', '\\']) && segment != "." && segment != "..";
     plain.then(|| root.join(segment))
 }
@@ -212,6 +288,13 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Failure> +
             "reading the source failed",
         ))
     })
+}
+
+/// Tells whether a file's name is one of Markdown.
+fn is_markdown(name: &str) -> bool {
+    Path::new(name)
+        .extension()
+        .is_some_and(|extension| extension.eq_ignore_ascii_case("md") || extension.eq_ignore_ascii_case("markdown"))
 }
 
 /// Takes bytes as the text of an item.

@@ -1,10 +1,7 @@
 //! What a batch reads and writes: intents before, results and cursor after, both under the fence.
 
-use std::collections::HashMap;
-
-use sqlx::postgres::PgRow;
 use sqlx::types::Json;
-use sqlx::{PgConnection, PgPool, Row as _};
+use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
 use aeterna_kit::db::{tenant_tx, timed};
@@ -12,7 +9,6 @@ use aeterna_kit::db::{tenant_tx, timed};
 use super::claim::{Fence, hold};
 use super::{Error, cannot};
 use crate::job::Progress;
-use crate::plan::Known;
 
 /// What became of an item.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,143 +62,17 @@ pub struct Batch<'a> {
     pub cursor: Option<&'a serde_json::Value>,
 }
 
-/// Fetches what is known of items.
-///
-/// # Errors
-/// When the database does not answer.
-pub async fn fetch_known(pool: &PgPool, fence: &Fence, ids: &[&str]) -> Result<HashMap<String, Known>, Error> {
-    let query = "select external_id, content_hash, target_id, intended_ids, source_version, seen_by from sync.items
-                 where tenant_id = $1 and connection_id = $2 and external_id = any($3)";
-    let query = sqlx::query(query)
-        .bind(fence.scope.tenant().as_str())
-        .bind(fence.connection)
-        .bind(ids);
-    fetch(pool, fence, query).await.map(|items| items.into_iter().collect())
-}
-
-/// Fetches items that this job has not met: those that left their source.
-///
-/// # Errors
-/// When the database does not answer.
-pub async fn fetch_unseen(pool: &PgPool, fence: &Fence, limit: i64) -> Result<Vec<(String, Known)>, Error> {
-    let query = "select external_id, content_hash, target_id, intended_ids, source_version, seen_by from sync.items
-                 where tenant_id = $1 and connection_id = $2 and seen_by is distinct from $3
-                 order by external_id limit $4";
-    let query = sqlx::query(query)
-        .bind(fence.scope.tenant().as_str())
-        .bind(fence.connection)
-        .bind(fence.job)
-        .bind(limit);
-    fetch(pool, fence, query).await
-}
-
-/// Fetches items of which an interrupted delivery may have left something in the target.
-///
-/// # Errors
-/// When the database does not answer.
-pub async fn fetch_leftover(pool: &PgPool, fence: &Fence, limit: i64) -> Result<Vec<(String, Known)>, Error> {
-    let query = "select external_id, content_hash, target_id, intended_ids, source_version, seen_by from sync.items
-                 where tenant_id = $1 and connection_id = $2 and intended_ids <> '{}' order by external_id limit $3";
-    let query = sqlx::query(query)
-        .bind(fence.scope.tenant().as_str())
-        .bind(fence.connection)
-        .bind(limit);
-    fetch(pool, fence, query).await
-}
-
-type Query<'q> = sqlx::query::Query<'q, sqlx::Postgres, sqlx::postgres::PgArguments>;
-
-async fn fetch(pool: &PgPool, fence: &Fence, query: Query<'_>) -> Result<Vec<(String, Known)>, Error> {
-    timed("sync_items_fetch", async {
-        let mut tx = tenant_tx(pool, &fence.scope).await?;
-        let rows = query.fetch_all(&mut *tx).await.map_err(cannot("fetch items"))?;
-        tx.commit().await.map_err(cannot("fetch items"))?;
-        let read = |row: &PgRow| {
-            Ok((
-                row.try_get("external_id")?,
-                Known {
-                    content_hash: row.try_get("content_hash")?,
-                    target_id: row.try_get("target_id")?,
-                    intended_ids: row.try_get("intended_ids")?,
-                    source_version: row.try_get("source_version")?,
-                    seen_by: row.try_get("seen_by")?,
-                },
-            ))
-        };
-        rows.iter()
-            .map(read)
-            .collect::<sqlx::Result<_>>()
-            .map_err(|source| Error::Row {
-                table: "sync.items",
-                source,
-            })
-    })
-    .await
-}
-
-/// Counts the items of a connection that are delivered: all, and those that this job has not met.
-///
-/// # Errors
-/// When the database does not answer.
-pub async fn count_delivered(pool: &PgPool, fence: &Fence) -> Result<(u64, u64), Error> {
-    timed("sync_items_count", async {
-        let mut tx = tenant_tx(pool, &fence.scope).await?;
-        let (all, unseen): (i64, i64) = sqlx::query_as(
-            "select count(*), count(*) filter (where seen_by is distinct from $3) from sync.items
-             where tenant_id = $1 and connection_id = $2 and content_hash is not null",
-        )
-        .bind(fence.scope.tenant().as_str())
-        .bind(fence.connection)
-        .bind(fence.job)
-        .fetch_one(&mut *tx)
-        .await
-        .map_err(cannot("count items"))?;
-        tx.commit().await.map_err(cannot("count items"))?;
-        Ok((
-            u64::try_from(all).unwrap_or_default(),
-            u64::try_from(unseen).unwrap_or_default(),
-        ))
-    })
-    .await
-}
-
-/// Returns the digest of all that is delivered, and whether something is rejected.
-///
-/// # Errors
-/// When the database does not answer.
-pub async fn digest(pool: &PgPool, fence: &Fence) -> Result<(String, bool), Error> {
-    timed("sync_items_digest", async {
-        let mut tx = tenant_tx(pool, &fence.scope).await?;
-        let found = sqlx::query_as(
-            "select encode(sha256(convert_to(coalesce(string_agg(
-                        external_id || chr(31) || encode(content_hash, 'hex'), chr(10) order by external_id collate \"C\"), ''),
-                        'UTF8')), 'hex'),
-                    exists (select from sync.rejects where tenant_id = $1 and connection_id = $2)
-             from sync.items where tenant_id = $1 and connection_id = $2 and content_hash is not null",
-        )
-        .bind(fence.scope.tenant().as_str())
-        .bind(fence.connection)
-        .fetch_one(&mut *tx)
-        .await
-        .map_err(cannot("make a digest"))?;
-        tx.commit().await.map_err(cannot("make a digest"))?;
-        Ok(found)
-    })
-    .await
-}
-
-/// Records what the target is about to be asked for: pairs of an item and its id there.
+/// Records what the target is about to be asked for: pairs of an item and its id there. From here on the connection is no
+/// longer what its last whole run left.
 ///
 /// # Errors
 /// [`Error::Fenced`], or when the database does not answer.
 pub async fn intend(pool: &PgPool, fence: &Fence, intents: &[(&str, &str)]) -> Result<(), Error> {
-    if intents.is_empty() {
-        return Ok(());
-    }
     let (items, ids): (Vec<&str>, Vec<&str>) = intents.iter().copied().unzip();
     timed("sync_items_intend", async {
         let mut tx = tenant_tx(pool, &fence.scope).await?;
         hold(&mut tx, fence).await?;
+        unsettle(&mut tx, fence).await?;
         sqlx::query(
             "insert into sync.items as i (tenant_id, connection_id, external_id, intended_ids)
              select $1, $2, n.external_id, array[n.id] from unnest($3::text[], $4::text[]) as n(external_id, id)
@@ -230,6 +100,13 @@ pub async fn commit(pool: &PgPool, fence: &Fence, batch: Batch<'_>) -> Result<()
     timed("sync_batch_commit", async {
         let mut tx = tenant_tx(pool, &fence.scope).await?;
         hold(&mut tx, fence).await?;
+        if batch
+            .settled
+            .iter()
+            .any(|settled| !matches!(settled.became, Became::Kept { .. }))
+        {
+            unsettle(&mut tx, fence).await?;
+        }
         for settled in batch.settled {
             settle(&mut tx, fence, settled).await?;
         }
@@ -249,6 +126,17 @@ pub async fn commit(pool: &PgPool, fence: &Fence, batch: Batch<'_>) -> Result<()
         tx.commit().await.map_err(cannot("commit a batch"))
     })
     .await
+}
+
+/// Says that the connection's state is not what is delivered: the next run looks at everything.
+async fn unsettle(tx: &mut PgConnection, fence: &Fence) -> Result<(), Error> {
+    sqlx::query("update sync.connections set settled = false where tenant_id = $1 and id = $2 and settled")
+        .bind(fence.scope.tenant().as_str())
+        .bind(fence.connection)
+        .execute(tx)
+        .await
+        .map_err(cannot("unsettle a connection"))?;
+    Ok(())
 }
 
 async fn settle(tx: &mut PgConnection, fence: &Fence, settled: &Settled) -> Result<(), Error> {

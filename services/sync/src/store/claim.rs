@@ -180,7 +180,7 @@ pub async fn finish(pool: &PgPool, fence: &Fence, ending: Ending) -> Result<Stat
         .await
         .map_err(cannot("end a job"))?;
         if let Some(state) = ending.state {
-            sqlx::query("update sync.connections set state = $3 where tenant_id = $1 and id = $2")
+            sqlx::query("update sync.connections set state = $3, settled = true where tenant_id = $1 and id = $2")
                 .bind(fence.scope.tenant().as_str())
                 .bind(fence.connection)
                 .bind(Json(state))

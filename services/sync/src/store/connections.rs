@@ -62,7 +62,7 @@ pub async fn fetch_connection(pool: &PgPool, scope: &TenantScope, id: Uuid) -> R
     timed("sync_connection_fetch", async {
         let mut tx = tenant_tx(pool, scope).await?;
         let found =
-            sqlx::query("select id, source, target, state from sync.connections where tenant_id = $1 and id = $2")
+            sqlx::query("select id, source, target, case when settled then state end as state from sync.connections where tenant_id = $1 and id = $2")
                 .bind(scope.tenant().as_str())
                 .bind(id)
                 .fetch_optional(&mut *tx)
@@ -82,6 +82,6 @@ fn read(row: &PgRow) -> sqlx::Result<Connection> {
         id: row.try_get("id")?,
         source: row::json(row, "source")?,
         target: row::json(row, "target")?,
-        state: row::json(row, "state")?,
+        state: row.try_get("state")?,
     })
 }

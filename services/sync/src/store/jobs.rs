@@ -67,7 +67,8 @@ pub async fn record_job(pool: &PgPool, scope: &TenantScope, new: NewJob<'_>) -> 
     .await
 }
 
-async fn record(tx: &mut PgConnection, scope: &TenantScope, new: NewJob<'_>) -> Result<Recorded, Error> {
+/// Records a job in a transaction of the caller's.
+pub(super) async fn record(tx: &mut PgConnection, scope: &TenantScope, new: NewJob<'_>) -> Result<Recorded, Error> {
     if let Some((key, hash)) = new.key {
         // Two requests with one key come one after the other.
         sqlx::query("select pg_advisory_xact_lock(hashtextextended($1 || chr(1) || $2, 8004))")

@@ -3,20 +3,26 @@
 mod batch;
 mod claim;
 mod connections;
+mod items;
 mod jobs;
 mod rejects;
 mod row;
+mod schedules;
+mod webhooks;
 
 use aeterna_kit::db;
 use aeterna_kit::problem::{Code, Problem};
 
-pub use batch::{
-    Batch, Became, Settled, commit, count_delivered, digest, fetch_known, fetch_leftover, fetch_unseen, intend,
-};
+pub use batch::{Batch, Became, Settled, commit, intend};
 pub use claim::{Claimed, Ending, Fence, claim, finish, heartbeat, release};
 pub use connections::{fetch_connection, record_connection};
+pub use items::{Delivered, count_delivered, digest, fetch_known, fetch_leftover, fetch_unseen, forget_seen};
 pub use jobs::{NewJob, Over, Recorded, cancel, fetch, list, record_job};
 pub use rejects::{Reject, fetch_reject, list_rejects};
+pub use schedules::{Due, NewSchedule, Schedule, delete_schedule, fetch_due, fire, list_schedules, put_schedule};
+pub use webhooks::{
+    Taken, Webhook, delete_webhook, fetch_pending, fetch_webhook, follow_up, put_webhook, take_delivery,
+};
 
 /// What can go wrong in a store.
 #[derive(Debug, thiserror::Error)]

@@ -6,6 +6,8 @@ use reqwest::header::{HeaderMap, RETRY_AFTER};
 use reqwest::{Response, StatusCode};
 use serde::Deserialize;
 
+use aeterna_kit::clock;
+
 use crate::job::{Class, Failure};
 
 /// Longest answer that is read.
@@ -139,10 +141,15 @@ fn judge(status: StatusCode, headers: &HeaderMap, body: Body) -> Refused {
     }
 }
 
-/// Reads the seconds of a `Retry-After`.
+/// Reads a `Retry-After`: seconds, or a date.
 pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let text = headers.get(RETRY_AFTER)?.to_str().ok()?;
-    text.trim().parse().ok().map(Duration::from_secs)
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    if let Ok(seconds) = text.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let at = jiff::fmt::rfc2822::parse(text).ok()?.timestamp();
+    // A date that is over is no wish.
+    Some(Duration::try_from(at.duration_since(clock::now())).unwrap_or_default())
 }
 
 #[cfg(test)]
@@ -187,6 +194,18 @@ mod tests {
         };
         assert_eq!(refused, expected);
         assert!(matches!(judged(422, "<html>"), Refused::Item { code, .. } if code == "HTTP_422"));
+    }
+
+    #[test]
+    fn a_wish_for_a_pause_may_be_a_date() {
+        let wish = |text: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(RETRY_AFTER, text.parse().expect("a value"));
+            retry_after(&headers)
+        };
+        assert_eq!(wish("Wed, 21 Oct 2015 07:28:00 GMT"), Some(Duration::ZERO));
+        assert!(wish("Fri, 21 Oct 2095 07:28:00 GMT").is_some_and(|wish| wish > Duration::from_hours(24)));
+        assert_eq!(wish("soon"), None);
     }
 
     #[test]

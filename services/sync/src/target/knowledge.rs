@@ -12,6 +12,10 @@ use super::answer::{self, Refused};
 use super::{Delivery, For, Services, base};
 use crate::connection::KnowledgeTarget;
 use crate::job::{Class, Failure};
+use crate::outbound;
+
+/// Longest answer that is read, in bytes.
+const LONGEST_READ: u64 = 4 << 20;
 
 /// What the knowledge service takes.
 #[derive(Debug, Serialize)]
@@ -62,7 +66,7 @@ pub(super) async fn put(
         kind: settings.kind.as_deref(),
         status: settings.status.as_deref(),
         metadata: json!({"source": {
-            "type": "import", "reference": delivery.external_id, "connectionId": whose.connection,
+            "type": whose.origin, "reference": delivery.external_id, "connectionId": whose.connection,
         }}),
     };
     answer::of_put(services.ask(request.json(&body), whose).await?).await
@@ -106,6 +110,31 @@ fn taken(path: &str) -> Refused {
     Refused::Item {
         code: "KNOWLEDGE_CONFLICT".to_owned(),
         message: format!("somebody else wrote {path}; the sync leaves it as it is"),
+    }
+}
+
+/// Reads an item, or a folder where the path ends with a slash or is empty.
+pub(super) async fn read(
+    services: &Services,
+    whose: For<'_>,
+    path: &str,
+    query: &[(&str, &str)],
+) -> Result<Option<Vec<u8>>, Failure> {
+    let disabled = |refused| match refused {
+        Refused::Run(failure) => failure,
+        Refused::Item { code, message } => Failure::new(Class::Config, "TARGET_DISABLED", format!("{code}: {message}")),
+    };
+    let base = base(services.knowledge.as_ref(), "KNOWLEDGE_SERVICE_URL").map_err(disabled)?;
+    let mut url = url(base, path).map_err(disabled)?;
+    if !query.is_empty() {
+        url.query_pairs_mut().extend_pairs(query);
+    }
+    let request = services.tokens.show(services.http.get(url.clone()), whose)?;
+    let response = request.send().await.map_err(|error| outbound::away(&url, &error))?;
+    match response.status() {
+        StatusCode::OK => outbound::read(&url, response, LONGEST_READ).await.map(Some),
+        StatusCode::NOT_FOUND | StatusCode::GONE => Ok(None),
+        status => Err(outbound::refused(&url, status, response.headers())),
     }
 }
 

@@ -25,7 +25,7 @@ pub(super) async fn put(
         "identifiers": settings.identifiers,
         "tags": settings.tags,
         "metadata": {"source": {
-            "type": "import", "reference": delivery.external_id, "connectionId": whose.connection,
+            "type": whose.origin, "reference": delivery.external_id, "connectionId": whose.connection,
         }},
     });
     answer::of_put(services.ask(services.http.post(url).json(&body), whose).await?).await

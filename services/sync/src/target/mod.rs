@@ -19,6 +19,7 @@ use crate::job::{Class, Failure};
 use crate::token::Tokens;
 
 pub use answer::Refused;
+pub(crate) use answer::retry_after;
 
 /// The longest that one request may take; well below a lease, so that a worker that lost one asks for nothing any more.
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -46,6 +47,8 @@ pub struct For<'a> {
     pub job: Uuid,
     /// The roles of whoever started the job: it may do what they may, and no more.
     pub roles: &'a [String],
+    /// What the target is told about where its items are from.
+    pub origin: &'a str,
 }
 
 impl For<'_> {
@@ -86,6 +89,25 @@ impl Services {
             knowledge: plain(knowledge),
             memory: plain(memory),
         })
+    }
+
+    /// Tells whether there is a knowledge service.
+    #[must_use]
+    pub fn has_knowledge(&self) -> bool {
+        self.knowledge.is_some()
+    }
+
+    /// Reads from the knowledge service with the job's token; nothing when there is nothing.
+    ///
+    /// # Errors
+    /// When the service does not answer, or refuses.
+    pub async fn read_knowledge(
+        &self,
+        whose: For<'_>,
+        path: &str,
+        query: &[(&str, &str)],
+    ) -> Result<Option<Vec<u8>>, Failure> {
+        knowledge::read(self, whose, path, query).await
     }
 
     /// Tells whether there is a service for a target.

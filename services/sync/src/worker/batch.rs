@@ -2,13 +2,12 @@
 
 use super::Point;
 use super::deliver::{End, Outcome, Work, deliver};
-use super::run::{Cursor, Run, Stop};
+use super::run::{Cursor, Run, Stop, whose};
 use crate::connection::Connection;
 use crate::job::{Class, Failure, Mode};
 use crate::plan::{self, Counted, Known, Step};
 use crate::source::{Found, Listed, Page, Source};
 use crate::store::{self, Batch, Became, Settled};
-use crate::target::For;
 
 /// What was decided about an item.
 enum Decided {
@@ -28,6 +27,9 @@ impl Run<'_> {
         next: &Cursor,
     ) -> Result<(), Stop> {
         let fence = self.claimed.fence.clone();
+        if page.restarted {
+            store::forget_seen(&self.context.pool, &fence).await?;
+        }
         let ids: Vec<&str> = page.items.iter().map(|item| item.external_id.as_str()).collect();
         let mut known = store::fetch_known(&self.context.pool, &fence, &ids).await?;
         self.claimed.progress.estimate = page.estimate.or(self.claimed.progress.estimate);
@@ -65,7 +67,8 @@ impl Run<'_> {
             version,
             found,
         } = listed;
-        let fresh = known.seen_by != Some(self.claimed.fence.job);
+        let job = self.claimed.fence.job;
+        let fresh = ![Some(job), Some(plan::seen_before(job))].contains(&known.seen_by);
         let counts = |counted| fresh.then_some(counted);
         let kept = |external_id, version| {
             let became = Became::Kept {
@@ -79,7 +82,7 @@ impl Run<'_> {
             {
                 return Ok(kept(external_id, version));
             }
-            Found::Listed => source.read(&external_id).await?,
+            Found::Listed => self.unless_stopped(source.read(&external_id)).await?,
             Found::Text(_) | Found::Gone | Found::Unfit(_) => found,
         };
         let text = match found {
@@ -151,15 +154,12 @@ impl Run<'_> {
         next: &Cursor,
     ) -> Result<(), Stop> {
         let fence = self.claimed.fence.clone();
-        let intents: Vec<(&str, &str)> = works.iter().filter_map(Work::intent).collect();
-        store::intend(&self.context.pool, &fence, &intents).await?;
+        if !works.is_empty() {
+            let intents: Vec<(&str, &str)> = works.iter().filter_map(Work::intent).collect();
+            store::intend(&self.context.pool, &fence, &intents).await?;
+        }
         self.context.probe.reach(Point::Intended).await;
-        let whose = For {
-            tenant: fence.scope.tenant(),
-            connection: fence.connection,
-            job: fence.job,
-            roles: &self.claimed.roles,
-        };
+        let whose = whose(&fence, &self.claimed.roles, connection);
         let outcomes = deliver(self.context, &connection.target, whose, &works, &self.stopping).await;
         self.context.probe.reach(Point::BatchDelivered).await;
         let mut stop = None;

@@ -1,13 +1,15 @@
 //! Workers: claim jobs and walk each to its end, a bounded number at a time.
 //!
 //! [`drive`] is one claim: lease, cancellation, and what becomes of the job. `run` is the walk itself: read, clear what
-//! crashes left, remove what left the source. `batch` is one batch of it, `deliver` asks the target.
+//! crashes left, remove what left the source. `batch` is one batch of it, `deliver` asks the target. [`triggers`] starts jobs
+//! whose time has come.
 
 mod batch;
 mod deliver;
 mod drive;
 mod probe;
 mod run;
+pub mod triggers;
 
 use std::sync::Arc;
 use std::time::Duration;

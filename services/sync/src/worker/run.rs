@@ -17,7 +17,8 @@ use crate::connection::Connection;
 use crate::job::{Class, Failure};
 use crate::plan;
 use crate::source::{Coverage, Opening, PAGE, Source};
-use crate::store::{self, Claimed};
+use crate::store::{self, Claimed, Fence};
+use crate::target::For;
 
 /// Why a walk did not come to its end.
 #[derive(Debug, thiserror::Error)]
@@ -39,6 +40,17 @@ pub(super) struct Whole {
     pub digest: String,
     pub has_rejects: bool,
     pub state: Option<Value>,
+}
+
+/// Says for whom a job reads and delivers.
+pub(super) fn whose<'a>(fence: &'a Fence, roles: &'a [String], connection: &'a Connection) -> For<'a> {
+    For {
+        tenant: fence.scope.tenant(),
+        connection: fence.connection,
+        job: fence.job,
+        roles,
+        origin: connection.source.origin(),
+    }
 }
 
 /// Claims without a committed batch in between, after which a job is taken for the reason that its workers die.
@@ -139,23 +151,34 @@ impl<'a> Run<'a> {
         }
     }
 
+    /// Waits for a source, but not when somebody wants the job's end: reading leaves nothing behind.
+    pub(super) async fn unless_stopped<T>(&self, read: impl Future<Output = Result<T, Failure>>) -> Result<T, Stop> {
+        let mut stopping = self.stopping.clone();
+        tokio::select! {
+            read = read => read.map_err(Stop::Failed),
+            Ok(_) = stopping.wait_for(|stop| *stop) => Err(Stop::Cancelled),
+        }
+    }
+
     /// Reads the source to its end.
     async fn read(&mut self, connection: &Connection, mut position: Option<Value>) -> Result<Cursor, Stop> {
         let fence = self.claimed.fence.clone();
         let opening = Opening {
-            tenant: fence.scope.tenant(),
+            whose: whose(&fence, &self.claimed.roles, connection),
             source: &connection.source,
             mode: self.claimed.mode,
             options: &self.claimed.options,
+            state: connection.state.as_ref(),
+            position: position.as_ref(),
         };
-        let source = Source::open(&self.context.places, opening).await?;
+        let source = self.unless_stopped(Source::open(&self.context.places, opening)).await?;
         if let (Coverage::Changes { gone }, None) = (source.coverage(), &position) {
-            let (known, _) = store::count_delivered(&self.context.pool, &fence).await?;
-            self.refuse_mass_delete(gone, known)?;
+            let delivered = store::count_delivered(&self.context.pool, &fence).await?;
+            self.refuse_mass_delete(gone, delivered.all)?;
         }
         loop {
             self.heed()?;
-            let page = source.page(position.as_ref())?;
+            let page = self.unless_stopped(source.page(position.as_ref())).await?;
             self.context.probe.reach(Point::PageRead).await;
             let next = match (&page.next, source.coverage()) {
                 (Some(next), _) => Cursor::Read {
@@ -180,8 +203,13 @@ impl<'a> Run<'a> {
     /// Looks how much would vanish.
     async fn guard(&mut self, state: Option<Value>) -> Result<Cursor, Stop> {
         let fence = self.claimed.fence.clone();
-        let (delivered, unseen) = store::count_delivered(&self.context.pool, &fence).await?;
-        self.refuse_mass_delete(unseen, delivered.saturating_sub(self.claimed.progress.added))?;
+        let delivered = store::count_delivered(&self.context.pool, &fence).await?;
+        // What the job itself brought is no reason to let more vanish; but what it brought and lost again may.
+        let known = match delivered.seen_before {
+            0 => delivered.all.saturating_sub(self.claimed.progress.added),
+            _ => delivered.all,
+        };
+        self.refuse_mass_delete(delivered.unseen, known)?;
         Ok(Cursor::Sweep {
             state,
             silence: Silence::Gone,

@@ -1,15 +1,13 @@
 //! A service's Deployment.
 
-use aeterna_crds::v1alpha1::{AeternaCluster, Jwt};
+use aeterna_crds::v1alpha1::AeternaCluster;
 use k8s_openapi::api::apps::v1::{Deployment, DeploymentSpec, DeploymentStrategy, RollingUpdateDeployment};
-use k8s_openapi::api::core::v1::{
-    Container, ContainerPort, KeyToPath, PodSpec, PodTemplateSpec, SecretVolumeSource, TopologySpreadConstraint,
-    Volume, VolumeMount,
-};
+use k8s_openapi::api::core::v1::{Container, ContainerPort, PodSpec, PodTemplateSpec, TopologySpreadConstraint};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
-use super::environment::{AUTH_DIR, build_environment};
+use super::environment::build_environment;
+use super::mounts::mount;
 use super::pod::{build_container, build_pod, build_probe, build_resources};
 use super::{labels, metadata};
 use crate::cluster::ServiceKind;
@@ -79,34 +77,6 @@ fn build_template(cluster: &AeternaCluster, kind: ServiceKind) -> PodSpec {
         }),
         ..TopologySpreadConstraint::default()
     }]);
-    mount_auth_key(cluster, &mut pod);
+    mount(spec, kind, &mut pod);
     pod
-}
-
-/// A JWT key comes as a file: a Secret that changes is read anew by the next pod, and never stands in the environment.
-fn mount_auth_key(cluster: &AeternaCluster, pod: &mut PodSpec) {
-    let Some(from) = cluster.spec.auth.jwt.as_ref().and_then(Jwt::key_secret_ref) else {
-        return;
-    };
-    pod.volumes.get_or_insert_default().push(Volume {
-        name: "auth".to_owned(),
-        secret: Some(SecretVolumeSource {
-            secret_name: Some(from.name.clone()),
-            items: Some(vec![KeyToPath {
-                key: from.key.clone(),
-                path: "key".to_owned(),
-                mode: None,
-            }]),
-            ..SecretVolumeSource::default()
-        }),
-        ..Volume::default()
-    });
-    for container in &mut pod.containers {
-        container.volume_mounts.get_or_insert_default().push(VolumeMount {
-            name: "auth".to_owned(),
-            mount_path: AUTH_DIR.to_owned(),
-            read_only: Some(true),
-            ..VolumeMount::default()
-        });
-    }
 }

@@ -4,10 +4,8 @@ use aeterna_crds::v1alpha1::{AeternaClusterSpec, Jwt, Onboarding, SecretKeyRef};
 use k8s_openapi::api::core::v1::{EnvVar, EnvVarSource, SecretKeySelector};
 use serde_json::json;
 
-use crate::cluster::ServiceKind;
-
-/// Where a JWT key is mounted.
-pub(super) const AUTH_DIR: &str = "/etc/aeterna/auth";
+use super::mounts::{AUTH_DIR, CHECKPOINT_DIR, SIGNING_DIR};
+use crate::cluster::{KINDS, ServiceKind};
 
 pub(super) fn plain(name: &str, value: impl Into<String>) -> EnvVar {
     EnvVar {
@@ -44,7 +42,12 @@ pub fn named_secrets(spec: &AeternaClusterSpec) -> Vec<&SecretKeyRef> {
         .iter()
         .filter_map(|model| model.open_ai_compatible.as_ref());
     let keys = remotes.filter_map(|remote| remote.api_key_secret_ref.as_ref());
-    cache.chain(auth).chain(keys).collect()
+    let signing = spec.governance.iter();
+    let signing =
+        signing.flat_map(|governance| [&governance.signing_key_secret_ref, &governance.public_key_secret_ref]);
+    let files = KINDS.iter().flat_map(|kind| &kind.spec(spec).files);
+    let files = files.map(|file| &file.secret_ref);
+    cache.chain(auth).chain(signing).chain(keys).chain(files).collect()
 }
 
 /// The environment of a service: the operator's variables, and the spec's own over them.
@@ -57,6 +60,7 @@ pub(super) fn build_environment(spec: &AeternaClusterSpec, kind: ServiceKind) ->
         env.push(secret("REDIS_URL", &cache.url_secret_ref));
     }
     env.extend(auth(spec));
+    env.extend(governance(spec, kind));
     match kind {
         ServiceKind::Memory => env.extend(memory(spec)),
         ServiceKind::Knowledge => env.push(address(ServiceKind::Memory)),
@@ -95,6 +99,22 @@ fn auth(spec: &AeternaClusterSpec) -> Vec<EnvVar> {
     env.extend(jwt.issuer.iter().map(|issuer| plain("AUTH_JWT_ISSUER", issuer)));
     env.extend(jwt.audience.iter().map(|audience| plain("AUTH_JWT_AUDIENCE", audience)));
     env
+}
+
+/// Who signs policies, and who decides by them.
+fn governance(spec: &AeternaClusterSpec, kind: ServiceKind) -> Vec<EnvVar> {
+    let Some(governance) = &spec.governance else {
+        return Vec::new();
+    };
+    if kind != ServiceKind::Governance {
+        let key = plain("POLICY_PUBLIC_KEY_FILE", format!("{SIGNING_DIR}/key"));
+        return vec![address(ServiceKind::Governance), key];
+    }
+    let checkpoints = governance.checkpoint_claim.iter();
+    let checkpoints = checkpoints.map(|_| plain("AUDIT_CHECKPOINT_DIR", CHECKPOINT_DIR));
+    std::iter::once(plain("SIGNING_KEY_FILE", format!("{SIGNING_DIR}/key")))
+        .chain(checkpoints)
+        .collect()
 }
 
 fn memory(spec: &AeternaClusterSpec) -> Vec<EnvVar> {

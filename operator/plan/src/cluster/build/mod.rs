@@ -5,6 +5,7 @@ mod budget;
 mod deployment;
 mod environment;
 mod migration;
+mod mounts;
 mod pod;
 mod relocator;
 mod service;

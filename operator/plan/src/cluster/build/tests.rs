@@ -69,6 +69,43 @@ fn no_secret_stands_in_a_pods_environment() {
 }
 
 #[test]
+fn the_key_that_signs_policies_is_the_governance_services_alone() {
+    let spec = json!({
+        "governance": {
+            "signingKeySecretRef": {"name": "signing", "key": "private"},
+            "publicKeySecretRef": {"name": "signing", "key": "public"},
+            "checkpointClaim": "checkpoints",
+        },
+        "services": {"sync": {
+            "env": {"SYNC_SECRETS_DIRECTORY": "/etc/aeterna/files/secrets"},
+            "files": [{"path": "secrets/acme/git", "secretRef": {"name": "git", "key": "token"}}],
+        }},
+    });
+    let cluster = cluster(&spec);
+    let children = build_children(&cluster);
+    for (deployment, kind) in children.deployments.iter().zip(KINDS) {
+        let text = serde_json::to_string(deployment).expect("JSON");
+        assert_eq!(
+            text.contains("private"),
+            kind == ServiceKind::Governance,
+            "{}",
+            kind.name()
+        );
+    }
+    for (name, at) in [
+        ("governance_deployment_that_signs", 2),
+        ("sync_deployment_with_files", 3),
+    ] {
+        insta::assert_yaml_snapshot!(name, children.deployments.get(at));
+    }
+    let named: Vec<&str> = named_secrets(&cluster.spec)
+        .iter()
+        .map(|secret| secret.key.as_str())
+        .collect();
+    assert_eq!(named, ["private", "public", "token"]);
+}
+
+#[test]
 fn a_migration_that_runs_something_else_is_another_job() {
     let name = |release: Value| {
         build_migration(&cluster(&json!({"release": release})))

@@ -5,7 +5,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use aeterna_kit::page;
-use aeterna_kit::problem::{Code, Problem};
+use aeterna_kit::problem::Problem;
 
 use super::get::Asked;
 use crate::item::{Status, Stored, hex};
@@ -51,12 +51,7 @@ pub(super) async fn list(asked: &Asked<'_>, stored: &Stored) -> Result<History, 
     let limit = asked.limit()?;
     let scope = &asked.caller.scope;
     let pages = page::List::new(scope.tenant(), &format!("history {}", stored.path));
-    let below = match pages.position(asked.options.cursor.as_deref())? {
-        Some(version) => version
-            .parse()
-            .map_err(|error| Problem::hiding(Code::InvalidCursor, "the cursor holds no version", &error))?,
-        None => i64::MAX,
-    };
+    let below = pages.place(asked.options.cursor.as_deref())?.unwrap_or(i64::MAX);
     let drafts = asked.rights.may_read(&stored.author, Status::Draft);
     let most = i64::from(limit) + 1;
     let mut found = store::history(&asked.state.pool, scope, stored.id, drafts, below, most).await?;

@@ -8,10 +8,11 @@ use uuid::Uuid;
 
 use aeterna_kit::auth::Caller;
 use aeterna_kit::http::extract::Query;
+use aeterna_kit::page;
 use aeterna_kit::problem::Problem;
 
 use crate::job::{Job, Status};
-use crate::page;
+use crate::routes::PAGE;
 use crate::state::State;
 use crate::store;
 
@@ -25,7 +26,7 @@ pub struct Parameters {
     /// Only jobs of this connection.
     connection_id: Option<Uuid>,
     /// At most so many, 1 to 200; 50 unless said.
-    limit: Option<u32>,
+    limit: Option<i64>,
     /// The `nextCursor` of the page before.
     cursor: Option<String>,
 }
@@ -61,15 +62,11 @@ pub async fn jobs(
     let Parameters {
         status, connection_id, ..
     } = parameters;
-    let limit = page::limit(parameters.limit)?;
-    let filter = format!("jobs {status:?} {connection_id:?}");
-    let before = parameters
-        .cursor
-        .map(|cursor| page::read(&cursor, &filter))
-        .transpose()?;
-    // One more than asked for tells whether there is a next page.
-    let most = i64::from(limit) + 1;
+    let size = PAGE.check(parameters.limit)?;
+    let list = page::List::new(caller.scope.tenant(), &format!("jobs {status:?} {connection_id:?}"));
+    let before = list.place(parameters.cursor.as_deref())?;
+    let most = i64::from(size) + 1;
     let mut items = store::list(&state.pool, &caller.scope, (status, connection_id), before, most).await?;
-    let next_cursor = page::cut(&mut items, limit, |job| page::after(job.id, &filter));
+    let next_cursor = page::cut(&mut items, size).map(|last| list.cursor(&last.id.to_string()));
     Ok(Reply(Jobs { items, next_cursor }))
 }

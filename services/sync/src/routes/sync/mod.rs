@@ -17,6 +17,6 @@ fn no_job(id: Uuid) -> Problem {
 }
 
 /// Returns where a job is looked at.
-fn location(id: Uuid) -> String {
+pub(super) fn location(id: Uuid) -> String {
     format!("/api/v1/sync/status/{id}")
 }

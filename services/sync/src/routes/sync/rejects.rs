@@ -8,9 +8,10 @@ use uuid::Uuid;
 
 use aeterna_kit::auth::Caller;
 use aeterna_kit::http::extract::Query;
+use aeterna_kit::page;
 use aeterna_kit::problem::{Code, Problem};
 
-use crate::page;
+use crate::routes::PAGE;
 use crate::state::State;
 use crate::store::{self, Reject};
 
@@ -23,7 +24,7 @@ pub struct Parameters {
     /// Only rejects with this code.
     code: Option<String>,
     /// At most so many, 1 to 200; 50 unless said.
-    limit: Option<u32>,
+    limit: Option<i64>,
     /// The `nextCursor` of the page before.
     cursor: Option<String>,
 }
@@ -63,15 +64,11 @@ pub async fn rejects(
     if code.as_ref().is_some_and(|code| code.contains('\0')) {
         return Err(Problem::field(Code::InvalidParameter, "code", "a code has no NUL"));
     }
-    let limit = page::limit(parameters.limit)?;
-    let filter = format!("rejects {connection_id:?} {code:?}");
-    let before = parameters
-        .cursor
-        .map(|cursor| page::read(&cursor, &filter))
-        .transpose()?;
-    // One more than asked for tells whether there is a next page.
-    let (which, most) = ((connection_id, code.as_deref()), i64::from(limit) + 1);
+    let size = PAGE.check(parameters.limit)?;
+    let list = page::List::new(caller.scope.tenant(), &format!("rejects {connection_id:?} {code:?}"));
+    let before = list.place(parameters.cursor.as_deref())?;
+    let (which, most) = ((connection_id, code.as_deref()), i64::from(size) + 1);
     let mut items = store::list_rejects(&state.pool, &caller.scope, which, before, most).await?;
-    let next_cursor = page::cut(&mut items, limit, |reject| page::after(reject.id, &filter));
+    let next_cursor = page::cut(&mut items, size).map(|last| list.cursor(&last.id.to_string()));
     Ok(Reply(Rejects { items, next_cursor }))
 }

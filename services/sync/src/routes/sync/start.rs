@@ -138,15 +138,7 @@ fn neither() -> Problem {
 }
 
 fn check(mut request: Request, caller: &Caller, state: &State) -> Result<Request, Problem> {
-    let limits = &request.limits;
-    if !(1..=Limits::MOST.max_items).contains(&limits.max_items) {
-        let message = format!("maxItems is 1 to {}", Limits::MOST.max_items);
-        return Err(Problem::field(Code::InvalidBody, "/limits/maxItems", message));
-    }
-    if !(1..=Limits::MOST.max_bytes).contains(&limits.max_bytes) {
-        let message = format!("maxBytes is 1 to {}", Limits::MOST.max_bytes);
-        return Err(Problem::field(Code::InvalidBody, "/limits/maxBytes", message));
-    }
+    request.limits.check()?;
     let (Some(source), Some(target)) = (&request.source, &mut request.target) else {
         return Ok(request);
     };
@@ -163,7 +155,7 @@ fn check(mut request: Request, caller: &Caller, state: &State) -> Result<Request
         return Err(Problem::field(Code::TargetDisabled, "/target/type", message));
     }
     if !state.places.has(source) {
-        let message = "this service is not set up for sources of this type";
+        let message = "this service is not set up for sources of this type, or for secrets";
         return Err(Problem::field(Code::SourceDisabled, "/source/type", message));
     }
     Ok(request)

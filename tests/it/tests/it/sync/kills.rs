@@ -22,7 +22,7 @@ use crate::api::service::Answer;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Drives a claim until it passes `point` for the `nth` time, and drops everything there. Returns whether it came so far.
-async fn crash_at(context: &Context, claimed: Claimed, point: Point, nth: u64) -> Result<bool> {
+pub async fn crash_at(context: &Context, claimed: Claimed, point: Point, nth: u64) -> Result<bool> {
     let (reached, passed) = (Arc::new(Notify::new()), Arc::new(AtomicU64::new(0)));
     let probe = {
         let reached = Arc::clone(&reached);

@@ -1,12 +1,20 @@
 //! The sync service over HTTP, on a real database, with the real memory service as its target.
 
 mod directory;
+mod feed;
+mod feed_faults;
+mod git;
 mod jobs;
 mod kills;
 mod knowledge;
 mod outages;
 mod peer;
+mod pointers;
 mod probes;
 mod rejects;
+mod repository;
+mod schedules;
 pub mod service;
 mod tenants;
+mod web;
+mod webhooks;

@@ -52,7 +52,7 @@ async fn a_reject_is_tried_again_alone_and_goes_away_when_it_passes() -> Result<
     ensure!(rejects(&sync, "?code=EMPTY").await?.is_empty());
     sync.get("acme", "/api/v1/sync/rejects?cursor=x")
         .await?
-        .expect_problem(400, "INVALID_PARAMETER")
+        .expect_problem(400, "INVALID_CURSOR")
 }
 
 #[tokio::test]

@@ -33,6 +33,8 @@ pub struct Sync {
     pub knowledge: Knowledge,
     pub state: State,
     root: tempfile::TempDir,
+    secrets: tempfile::TempDir,
+    copies: tempfile::TempDir,
     url: String,
     http: reqwest::Client,
 }
@@ -55,14 +57,28 @@ impl Sync {
         Self::beside(memory, options).await
     }
 
+    /// Starts all with the knowledge service at another place than the peer's.
+    pub async fn on_knowledge(ground: Ground, url: &str, options: &[&str]) -> Result<Self> {
+        let memory = Memory::start_on(ground, &["--auth-mode", "disabled"]).await?;
+        Self::assemble(memory, Some(url), options).await
+    }
+
     /// Starts a sync service beside a memory service.
     pub async fn beside(memory: Memory, options: &[&str]) -> Result<Self> {
+        Self::assemble(memory, None, options).await
+    }
+
+    async fn assemble(memory: Memory, knowledge_url: Option<&str>, options: &[&str]) -> Result<Self> {
         for set in sync_service::definition().migrations {
             set.run(&memory.ground.pool).await?;
         }
         let knowledge = Knowledge::start().await?;
         let root = tempfile::tempdir()?;
         let directory = root.path().to_string_lossy();
+        let secrets = tempfile::tempdir()?;
+        let copies = tempfile::tempdir()?;
+        let git_directory = copies.path().to_string_lossy();
+        let secrets_directory = secrets.path().to_string_lossy();
         let line = [
             "service",
             "--database-url",
@@ -70,9 +86,16 @@ impl Sync {
             "--memory-service-url",
             &memory.url,
             "--knowledge-service-url",
-            knowledge.url(),
+            knowledge_url.unwrap_or(knowledge.url()),
             "--sync-directory-root",
             &directory,
+            "--sync-secrets-directory",
+            &secrets_directory,
+            "--sync-git-directory",
+            &git_directory,
+            // Where the tests' own peers are, and no other address of this machine.
+            "--sync-allow-hosts",
+            "127.0.0.1",
         ];
         let Serve { kit, sync } = CommandLine::try_parse_from(line.iter().chain(options))?.serve;
         let laid = Foundation::lay(&sync_service::definition(), &kit)?;
@@ -98,6 +121,8 @@ impl Sync {
             knowledge,
             state,
             root,
+            secrets,
+            copies,
             url,
             http: reqwest::Client::new(),
         })
@@ -159,6 +184,21 @@ impl Sync {
     /// Writes a file in a tenant's directory.
     pub fn write(&self, tenant: &str, path: &str, text: impl AsRef<[u8]>) -> Result<()> {
         Ok(std::fs::write(self.file(tenant, path)?, text)?)
+    }
+
+    /// Gives a tenant a secret.
+    pub fn write_secret(&self, tenant: &str, name: &str, text: &str) -> Result<()> {
+        let directory = self.secrets.path().join(tenant);
+        std::fs::create_dir_all(&directory)?;
+        Ok(std::fs::write(directory.join(name), text)?)
+    }
+
+    /// Loses the copies of repositories, as another instance never had them.
+    pub fn lose_copies(&self) -> Result<()> {
+        for copy in std::fs::read_dir(self.copies.path())? {
+            std::fs::remove_dir_all(copy?.path())?;
+        }
+        Ok(())
     }
 
     /// Removes a file in a tenant's directory.

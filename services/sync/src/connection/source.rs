@@ -1,0 +1,201 @@
+//! Where items come from: the settings of each type of source, and their checks. Pure.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use aeterna_kit::problem::{Code, Problem};
+
+use super::{check_path, check_text};
+use crate::{outbound, secrets};
+
+/// Where items come from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(tag = "type", content = "config", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Source {
+    /// Markdown files of a directory.
+    Directory(Directory),
+    /// A feed of JSON records over HTTP.
+    HttpNdjson(HttpNdjson),
+    /// Markdown files of a git repository.
+    Git(Git),
+    /// Items of the knowledge service, as memories that point to them.
+    KnowledgeToMemory(KnowledgePointers),
+}
+
+impl Source {
+    /// Returns what a target is told about where its items are from.
+    #[must_use]
+    pub fn origin(&self) -> &'static str {
+        match self {
+            Self::Directory(_) | Self::HttpNdjson(_) | Self::Git(_) => "import",
+            Self::KnowledgeToMemory(_) => "knowledge",
+        }
+    }
+
+    /// Returns the name of the secret that the source needs, if it needs one.
+    #[must_use]
+    pub fn secret_ref(&self) -> Option<&str> {
+        match self {
+            Self::Directory(_) | Self::KnowledgeToMemory(_) => None,
+            Self::HttpNdjson(feed) => feed.secret_ref.as_deref(),
+            Self::Git(git) => git.secret_ref.as_deref(),
+        }
+    }
+}
+
+/// Markdown files below a directory that this service can read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Directory {
+    /// The directory, below the tenant's own: `docs/handbook`. Empty for the tenant's own itself.
+    #[serde(default)]
+    pub path: String,
+}
+
+/// A feed of JSON records: lines of JSON (NDJSON), or JSON documents with `items` and `next`. All documents together list all
+/// items; what is no longer listed is gone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct HttpNdjson {
+    /// The first document, http or https. The next one is named by a `Link` header or by `next` in the document.
+    pub url: String,
+    /// The name of the secret that is sent as a bearer token, to the URL's origin alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret_ref: Option<String>,
+    /// The field of a record that holds its id; `id` unless said.
+    #[serde(default = "id_field")]
+    pub id_field: String,
+    /// The field of a record that holds its text; `content` unless said.
+    #[serde(default = "content_field")]
+    pub content_field: String,
+}
+
+fn id_field() -> String {
+    "id".to_owned()
+}
+
+fn content_field() -> String {
+    "content".to_owned()
+}
+
+/// Items of the knowledge service. Each becomes a memory that says what it is about and where it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct KnowledgePointers {
+    /// The folder: `teams/blue`. Empty for everything that the job may see.
+    #[serde(default)]
+    pub path_prefix: String,
+    /// Only these kinds: adr, policy, pattern, spec, hindsight, note. Empty for all.
+    #[serde(default)]
+    pub kinds: Vec<String>,
+    /// Only these statuses; accepted unless said.
+    #[serde(default = "accepted")]
+    pub status: Vec<String>,
+}
+
+fn accepted() -> Vec<String> {
+    vec!["accepted".to_owned()]
+}
+
+/// The kinds of knowledge.
+const KINDS: [&str; 6] = ["adr", "policy", "pattern", "spec", "hindsight", "note"];
+
+/// The statuses of knowledge that a pointer may lead to.
+const STATUSES: [&str; 3] = ["draft", "proposed", "accepted"];
+
+impl KnowledgePointers {
+    /// Tells whether an item of a kind and a status is pointed to.
+    #[must_use]
+    pub fn wants(&self, kind: &str, status: &str) -> bool {
+        let has = |list: &[String], value: &str| list.iter().any(|one| one == value);
+        (self.kinds.is_empty() || has(&self.kinds, kind)) && has(&self.status, status)
+    }
+}
+
+/// Markdown files of a branch of a git repository, over smart HTTP.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Git {
+    /// The repository, http or https: `https://example.com/team/docs.git`.
+    pub url: String,
+    /// The branch; what the repository's HEAD names unless said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub branch: Option<String>,
+    /// The directory in it: `docs/handbook`. Empty for all of it.
+    #[serde(default)]
+    pub path: String,
+    /// The name of the secret that is shown to the URL's origin alone: a token, or `user:password`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret_ref: Option<String>,
+}
+
+pub(super) fn check(source: &Source) -> Result<(), Problem> {
+    match source {
+        Source::Directory(directory) => check_path("/source/config/path", &directory.path)?,
+        Source::HttpNdjson(feed) => {
+            check_url("/source/config/url", &feed.url)?;
+            check_text("/source/config/idField", &feed.id_field)?;
+            check_text("/source/config/contentField", &feed.content_field)?;
+        }
+        Source::KnowledgeToMemory(pointers) => {
+            check_path("/source/config/pathPrefix", &pointers.path_prefix)?;
+            check_words("/source/config/kinds", &pointers.kinds, &KINDS)?;
+            check_words("/source/config/status", &pointers.status, &STATUSES)?;
+        }
+        Source::Git(git) => {
+            check_url("/source/config/url", &git.url)?;
+            check_path("/source/config/path", &git.path)?;
+            if let Some(branch) = git.branch.as_deref().filter(|branch| !is_branch(branch)) {
+                let message = format!("{branch:?} is not the name of a branch");
+                return Err(Problem::field(Code::InvalidBody, "/source/config/branch", message));
+            }
+        }
+    }
+    match source.secret_ref() {
+        Some(name) if !secrets::is_name(name) => {
+            let message = "the name of a secret: letters, digits, '-', '_' and '.', at most 128";
+            Err(Problem::field(Code::InvalidBody, "/source/config/secretRef", message))
+        }
+        None | Some(_) => Ok(()),
+    }
+}
+
+/// Tells whether a name is one that a branch may have, less the exotic ones.
+fn is_branch(name: &str) -> bool {
+    let fits = |char: char| char.is_alphanumeric() || matches!(char, '-' | '_' | '.' | '/' | '+' | '#');
+    let segment = |segment: &str| !segment.is_empty() && !segment.starts_with(['.', '-']) && !segment.ends_with('.');
+    let is_whole = name.len() <= 255 && name.chars().all(fits) && name.split('/').all(segment);
+    is_whole && !name.contains("..") && !name.to_ascii_lowercase().ends_with(".lock")
+}
+
+fn check_words(pointer: &str, words: &[String], allowed: &[&str]) -> Result<(), Problem> {
+    if words.len() <= allowed.len() && words.iter().all(|word| allowed.contains(&word.as_str())) {
+        return Ok(());
+    }
+    let message = format!("each is one of: {}", allowed.join(", "));
+    Err(Problem::field(Code::InvalidBody, pointer, message))
+}
+
+fn check_url(pointer: &str, url: &str) -> Result<(), Problem> {
+    match outbound::parse_url(url) {
+        Ok(_) => Ok(()),
+        Err(message) => Err(Problem::field(Code::InvalidBody, pointer, message)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_branch_has_a_name_that_git_would_take() {
+        for name in ["main", "release/1.2", "feature_x", "über", "issue-#7"] {
+            assert!(is_branch(name), "{name}");
+        }
+        for name in [
+            "", "-x", "a..b", "a//b", "/a", "a/", ".a", "a/.b", "a.lock", "a b", "a:b", "a^", "a~1", "a*", "@{u}", "a.",
+        ] {
+            assert!(!is_branch(name), "{name}");
+        }
+    }
+}
