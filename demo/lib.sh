@@ -98,6 +98,13 @@ start_node() {
   load_images || die "the images cannot be loaded; see $state/images.log"
 }
 
+# Opens the way to a Service of the node's; returns its URL.
+reach() {
+  local service=$1 port=$2 ip
+  ip=$(kubectl get service "$service" -n "$namespace" -o jsonpath='{.spec.clusterIP}')
+  printf 'http://%s' "$("$cluster" forward --name "$name" --to "$ip:$port" 2>/dev/null)"
+}
+
 install_operator() {
   kubectl apply -k "$root/config/install" >/dev/null
   kubectl wait --for=condition=Established crd/aeternaclusters.aeterna.dev crd/tenantshards.aeterna.dev --timeout=30s >/dev/null

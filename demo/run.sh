@@ -2,6 +2,7 @@
 # The demo: real text on a real Kubernetes, and a tenant that moves while it is written and read.
 set -euo pipefail
 source "$(dirname "$0")/lib.sh"
+source "$(dirname "$0")/handbook.sh"
 
 url=
 # The way to the memory service of an external cluster.
@@ -47,9 +48,7 @@ reach_memory_service() {
     url=http://$(sed -n 's/^Forwarding from \(127[^ ]*\).*/\1/p' "$state/forward.log" | head -n 1)
     return
   fi
-  local ip
-  ip=$(kubectl get service memory-service -n "$namespace" -o jsonpath='{.spec.clusterIP}')
-  url=http://$("$cluster" forward --name "$name" --to "$ip:8001" 2>/dev/null)
+  url=$(reach memory-service 8001)
 }
 
 fill() {
@@ -113,11 +112,14 @@ kubectl describe tenantshard large-corp -n "$namespace" | sed 's/^/    /'
 step "moving it back to the shared shard"
 move '{"mode":"Shared","shared":{"shard":"shared-shard-1"}}' shared-shard-1
 load --tenant large-corp search "a web server written in Rust"
+# Its git server stands in the node's network, where pods of another cluster cannot reach it.
+[[ ${CLUSTER:-} == external ]] || handbook
 step "done in $((SECONDS - began)) s; the cluster stays up"
 cat <<TEXT
     export KUBECONFIG=$KUBECONFIG
     kubectl get aeterna -n $namespace
     curl -s $url/api/v1/memories/search -H 'X-Tenant-ID: large-corp' -H 'Content-Type: application/json' -d '{"query":"a mail client"}'
+    curl -s ${at[knowledge]:-}/api/v1/knowledge/search -H 'X-Tenant-ID: initech' -H 'Content-Type: application/json' -d '{"query":"retry"}'
     $binaries/aeterna-cli tenant status
     make demo-down        # stops it and removes all that it made
 TEXT

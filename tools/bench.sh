@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Measures with optimised binaries, after it has told on what machine. BENCH_ONLY=move|service|knowledge|operator measures a part.
+# Measures with optimised binaries, after it has told on what machine. BENCH_ONLY=move|service|knowledge|governance|sync|operator measures a part.
 set -euo pipefail
 source "$(dirname "$0")/lib.sh"
 cd "$root"
@@ -8,7 +8,7 @@ claim_target
 
 build_release() {
   cargo build --release --locked -p aeterna-bench -p aeterna-vectorstore -p memory-service -p knowledge-service \
-    -p aeterna-relocator -p aeterna-operator --bins
+    -p governance-service -p sync-service -p aeterna-relocator -p aeterna-operator --bins
 }
 
 cpu() { awk -F ': *' '/^model name/ {print $2; exit}' /proc/cpuinfo; }

@@ -6,7 +6,7 @@ source "$(dirname "$0")/lib.sh"
 packages=(
   build-essential pkg-config git curl make lld
   containerd runc containernetworking-plugins iptables nftables conntrack ethtool socat iproute2
-  postgresql pgbouncer redis-server python3-pip python3-venv openssl
+  postgresql pgbouncer redis-server python3-pip python3-venv openssl jq lighttpd
 )
 
 missing=()

@@ -42,6 +42,10 @@ enum Part {
     Service,
     /// The knowledge service's reads, searches and writes over HTTP.
     Knowledge,
+    /// The governance service's decisions and policies over HTTP.
+    Governance,
+    /// The sync service's jobs over HTTP.
+    Sync,
     /// Memory and passes of the operator.
     Operator,
 }
@@ -68,6 +72,14 @@ async fn main() -> Result<()> {
     if wanted(Part::Knowledge) {
         let ground = Ground::lay(&postgres).await?;
         rows.extend(figures::knowledge::measure(&ground).await?);
+    }
+    if wanted(Part::Governance) {
+        let ground = Ground::lay(&postgres).await?;
+        rows.extend(figures::governance::measure(&ground).await?);
+    }
+    if wanted(Part::Sync) {
+        let ground = Ground::lay(&postgres).await?;
+        rows.extend(figures::sync::measure(&ground).await?);
     }
     if wanted(Part::Operator) {
         let ground = Ground::lay(&postgres).await?;

@@ -2,9 +2,11 @@
 
 pub mod copy;
 pub mod get;
+pub mod governance;
 pub mod knowledge;
 pub mod operator;
 pub mod pause;
 pub mod post;
 pub mod search;
 pub mod served;
+pub mod sync;

@@ -55,3 +55,23 @@ pub fn the_demo_moves_a_tenant_there_and_back_and_loses_nothing(ground: &Ground)
     ensure!(ground.took < LIMIT, "the demo took {:?}", ground.took);
     Ok(())
 }
+
+pub fn the_demo_agrees_on_a_policy_that_then_denies(ground: &Ground) -> Result<()> {
+    let shown = &ground.shown;
+    for wanted in [
+        "job succeeded: 5 added of 5",
+        "1   patterns/outbox.md",
+        "2   adrs/0001-postgres-holds-the-truth.md",
+        "of 400 tokens",
+        "ann herself: SELF_APPROVAL",
+        "cid: approved, 2 of 2",
+        "applied: applied",
+        "may tom, a TechLead, delete a memory? false, because of ",
+        "tom tries: memory.delete is not allowed: ",
+        "still there: The customer asked for a refund.",
+        "valid: true, ",
+    ] {
+        ensure!(shown.contains(wanted), "the demo does not say {wanted:?}");
+    }
+    Ok(())
+}

@@ -27,10 +27,14 @@ use crate::ground::Ground;
 
 type Test = fn(&Ground) -> Result<()>;
 
-const TESTS: [(&str, Test); 13] = [
+const TESTS: [(&str, Test); 14] = [
     (
         "the_demo_moves_a_tenant_there_and_back_and_loses_nothing",
         demo::the_demo_moves_a_tenant_there_and_back_and_loses_nothing,
+    ),
+    (
+        "the_demo_agrees_on_a_policy_that_then_denies",
+        demo::the_demo_agrees_on_a_policy_that_then_denies,
     ),
     (
         "after_convergence_nothing_is_written_but_leases",
