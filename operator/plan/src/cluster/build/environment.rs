@@ -2,7 +2,7 @@
 
 use aeterna_crds::v1alpha1::{AeternaClusterSpec, Jwt, Onboarding, SecretKeyRef};
 use k8s_openapi::api::core::v1::{EnvVar, EnvVarSource, SecretKeySelector};
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 use super::mounts::{AUTH_DIR, CHECKPOINT_DIR, SIGNING_DIR};
 use crate::cluster::{KINDS, ServiceKind};
@@ -126,28 +126,26 @@ fn memory(spec: &AeternaClusterSpec) -> Vec<EnvVar> {
         plain("ONBOARDING", onboarding),
         plain("EMBEDDING_DEFAULT", &spec.embedding.default),
     ];
+    // In alphabetical order: whether a map keeps its order depends on who else is in the build, and a Deployment must not.
     let mut models = Vec::new();
     for (place, model) in spec.embedding.models.iter().enumerate() {
         models.push(match &model.open_ai_compatible {
-            None => json!({"name": model.name, "local": {}}),
+            None => json!({"local": {}, "name": model.name}),
             Some(remote) => {
-                let variable = format!("EMBEDDING_KEY_{place}");
-                let mut entry = json!({"name": model.name, "openAICompatible": {
-                    "endpoint": remote.endpoint, "model": remote.model, "dimension": remote.dimension}});
+                let mut fields = Map::new();
                 if let Some(key) = &remote.api_key_secret_ref {
+                    let variable = format!("EMBEDDING_KEY_{place}");
                     env.push(secret(&variable, key));
-                    if let Some(fields) = entry
-                        .pointer_mut("/openAICompatible")
-                        .and_then(|value| value.as_object_mut())
-                    {
-                        fields.insert("apiKeyEnv".to_owned(), json!(variable));
-                    }
+                    fields.insert("apiKeyEnv".to_owned(), json!(variable));
                 }
-                entry
+                fields.insert("dimension".to_owned(), json!(remote.dimension));
+                fields.insert("endpoint".to_owned(), json!(remote.endpoint));
+                fields.insert("model".to_owned(), json!(remote.model));
+                json!({"name": model.name, "openAICompatible": fields})
             }
         });
     }
-    env.push(plain("EMBEDDING_MODELS", serde_json::Value::Array(models).to_string()));
+    env.push(plain("EMBEDDING_MODELS", Value::Array(models).to_string()));
     env.extend(
         spec.vector_store
             .external

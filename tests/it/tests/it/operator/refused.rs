@@ -33,6 +33,10 @@ fn cluster(path: &str, value: Value) -> Value {
     spec
 }
 
+fn file(path: &str) -> Value {
+    json!({"path": path, "secretRef": {"name": "s", "key": "k"}})
+}
+
 #[tokio::test]
 async fn an_aeterna_cluster_that_cannot_work_is_refused_with_a_reason() -> Result<()> {
     let client = world::connect().await?;
@@ -44,6 +48,11 @@ async fn an_aeterna_cluster_that_cannot_work_is_refused_with_a_reason() -> Resul
         ("/auth", json!({"jwt": {"hmacSecretRef": {"name": "s", "key": "k"}}})),
         ("/services", json!({"memory": {"replicas": 3}})),
         ("/services", json!({"memory": {"autoscaling": {"min": 2, "max": 5}}})),
+        ("/services", json!({"sync": {"files": [file("secrets/acme/git-token")]}})),
+        (
+            "/governance",
+            json!({"signingKeySecretRef": {"name": "s", "key": "k"}, "publicKeySecretRef": {"name": "s", "key": "p"}}),
+        ),
         (
             "/sharding",
             json!({"sharedShards": [{"name": "a"}, {"name": "b", "capacity": 5}], "onboarding": "Declared"}),
@@ -57,6 +66,21 @@ async fn an_aeterna_cluster_that_cannot_work_is_refused_with_a_reason() -> Resul
         json!({"name": "x", "local": {}, "openAICompatible": {"endpoint": "http://e", "model": "m", "dimension": 8}});
     let refused = [
         ("/auth", json!({}), "exactly one of auth.jwt and auth.disabled"),
+        (
+            "/services",
+            json!({"sync": {"files": [file("../../etc/passwd")]}}),
+            "spec.services.sync.files[0].path",
+        ),
+        (
+            "/services",
+            json!({"sync": {"files": [file("a"), file("a")]}}),
+            "Duplicate value",
+        ),
+        (
+            "/governance",
+            json!({"signingKeySecretRef": {"name": "s", "key": "k"}}),
+            "spec.governance.publicKeySecretRef",
+        ),
         (
             "/auth",
             json!({"disabled": {}, "jwt": {"hmacSecretRef": {"name": "s", "key": "k"}}}),
