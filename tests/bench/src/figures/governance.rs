@@ -7,6 +7,7 @@
 use std::time::Instant;
 
 use aeterna_kit::auth::TenantScope;
+use aeterna_kit::clock;
 use aeterna_kit::ids::TenantId;
 use aeterna_testkit::free_port;
 use anyhow::{Context as _, Result, ensure};
@@ -178,7 +179,7 @@ impl Bare {
             },
             context: Map::new(),
         };
-        let (now, mut took) = (jiff::Timestamp::now(), Sample::default());
+        let (now, mut took) = (clock::now(), Sample::default());
         for _ in 0..DECISIONS {
             let asked = Instant::now();
             let decision = set.decide(&question, now);

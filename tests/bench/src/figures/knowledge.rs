@@ -152,7 +152,7 @@ async fn measure_write(ground: &Ground, served: &Served, bare: &Bare) -> Result<
             .await
         },
         async |round| {
-            let task = |n| Ok(Task::Write(wanted(ground, n)?));
+            let task = |n| Ok(Task::Write(Box::new(wanted(ground, n)?)));
             let tasks = numbers(2 * round + 1).map(task).collect::<Result<_>>()?;
             run(vec![bare.clone(); CLIENTS], tasks).await
         },
@@ -180,7 +180,7 @@ fn wanted(ground: &Ground, n: u64) -> Result<Wanted> {
 enum Task {
     Read(ItemPath),
     Search(String),
-    Write(Wanted),
+    Write(Box<Wanted>),
 }
 
 #[derive(Debug, Clone)]
@@ -239,7 +239,7 @@ impl Client<Task> for Bare {
                 ensure!(!found.hits.is_empty(), "nothing is found for {words}");
             }
             Task::Write(wanted) => {
-                let written = store::put(&self.pool, &self.scope, &self.rights, wanted.clone()).await?;
+                let written = store::put(&self.pool, &self.scope, &self.rights, Wanted::clone(wanted)).await?;
                 ensure!(written.stored.version == 1, "{:?}", written.stored);
             }
         }

@@ -146,7 +146,9 @@ impl Bare {
         };
         match store::record_job(&self.pool, &self.scope, new).await? {
             Recorded::New(job) => Ok(job.id),
-            other => bail!("no new job: {other:?}"),
+            other @ (Recorded::Same(_) | Recorded::KeyTaken(_) | Recorded::Busy(_) | Recorded::NoConnection) => {
+                bail!("no new job: {other:?}")
+            }
         }
     }
 }

@@ -3,7 +3,7 @@
 //! [`ground`] is where they stand: a fresh database, a store with its faults, shards, a relocator to drive by hand.
 //! [`attacks`] are the numbered cases of `docs/move-protocol.md`; [`kills`] crashes a relocator at every point it passes;
 //! [`api`] is the memory service as its callers see it; [`knowledge`], [`governance`] and [`sync`] are the other services;
-//! [`guard`] puts policies before them, [`fuzz`] asks all their routes as everybody;
+//! [`guard`] puts policies before them, [`fuzz`] asks all their routes as everybody, [`weather`] kills their stores under load;
 //! [`operator`] works on a real API server.
 #![expect(clippy::indexing_slicing, reason = "an absent field of a JSON value reads as null")]
 
@@ -19,3 +19,4 @@ mod knowledge;
 mod life;
 mod operator;
 mod sync;
+mod weather;

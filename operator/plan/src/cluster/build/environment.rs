@@ -126,26 +126,29 @@ fn memory(spec: &AeternaClusterSpec) -> Vec<EnvVar> {
         plain("ONBOARDING", onboarding),
         plain("EMBEDDING_DEFAULT", &spec.embedding.default),
     ];
-    // In alphabetical order: whether a map keeps its order depends on who else is in the build, and a Deployment must not.
     let mut models = Vec::new();
     for (place, model) in spec.embedding.models.iter().enumerate() {
         models.push(match &model.open_ai_compatible {
-            None => json!({"local": {}, "name": model.name}),
+            None => json!({"name": model.name, "local": {}}),
             Some(remote) => {
-                let mut fields = Map::new();
+                let mut fields = Map::from_iter([
+                    ("endpoint".to_owned(), json!(remote.endpoint)),
+                    ("model".to_owned(), json!(remote.model)),
+                    ("dimension".to_owned(), json!(remote.dimension)),
+                ]);
                 if let Some(key) = &remote.api_key_secret_ref {
                     let variable = format!("EMBEDDING_KEY_{place}");
                     env.push(secret(&variable, key));
                     fields.insert("apiKeyEnv".to_owned(), json!(variable));
                 }
-                fields.insert("dimension".to_owned(), json!(remote.dimension));
-                fields.insert("endpoint".to_owned(), json!(remote.endpoint));
-                fields.insert("model".to_owned(), json!(remote.model));
                 json!({"name": model.name, "openAICompatible": fields})
             }
         });
     }
-    env.push(plain("EMBEDDING_MODELS", Value::Array(models).to_string()));
+    // Whether a map keeps the order of its source depends on who else is in the build; a Deployment must not.
+    let mut models = Value::Array(models);
+    models.sort_all_objects();
+    env.push(plain("EMBEDDING_MODELS", models.to_string()));
     env.extend(
         spec.vector_store
             .external

@@ -101,7 +101,7 @@ async fn a_migration_whose_image_cannot_be_pulled_says_so() -> Result<()> {
     let told = place
         .wait::<AeternaCluster>("aeterna", "Migrated", "ImagePullFailed")
         .await?;
-    ensure!(told.message.contains("nowhere/memory-service:0"), "{}", told.message);
+    ensure!(told.message.contains("nowhere/sync-service:0"), "{}", told.message);
     Ok(())
 }
 

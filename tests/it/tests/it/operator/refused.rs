@@ -48,7 +48,10 @@ async fn an_aeterna_cluster_that_cannot_work_is_refused_with_a_reason() -> Resul
         ("/auth", json!({"jwt": {"hmacSecretRef": {"name": "s", "key": "k"}}})),
         ("/services", json!({"memory": {"replicas": 3}})),
         ("/services", json!({"memory": {"autoscaling": {"min": 2, "max": 5}}})),
-        ("/services", json!({"sync": {"files": [file("secrets/acme/git-token")]}})),
+        (
+            "/services",
+            json!({"sync": {"files": [file("secrets/acme/git-token")]}}),
+        ),
         (
             "/governance",
             json!({"signingKeySecretRef": {"name": "s", "key": "k"}, "publicKeySecretRef": {"name": "s", "key": "p"}}),
