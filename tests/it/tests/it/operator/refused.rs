@@ -33,10 +33,6 @@ fn cluster(path: &str, value: Value) -> Value {
     spec
 }
 
-fn file(path: &str) -> Value {
-    json!({"path": path, "secretRef": {"name": "s", "key": "k"}})
-}
-
 #[tokio::test]
 async fn an_aeterna_cluster_that_cannot_work_is_refused_with_a_reason() -> Result<()> {
     let client = world::connect().await?;
@@ -48,14 +44,6 @@ async fn an_aeterna_cluster_that_cannot_work_is_refused_with_a_reason() -> Resul
         ("/auth", json!({"jwt": {"hmacSecretRef": {"name": "s", "key": "k"}}})),
         ("/services", json!({"memory": {"replicas": 3}})),
         ("/services", json!({"memory": {"autoscaling": {"min": 2, "max": 5}}})),
-        (
-            "/services",
-            json!({"sync": {"files": [file("secrets/acme/git-token")]}}),
-        ),
-        (
-            "/governance",
-            json!({"signingKeySecretRef": {"name": "s", "key": "k"}, "publicKeySecretRef": {"name": "s", "key": "p"}}),
-        ),
         (
             "/sharding",
             json!({"sharedShards": [{"name": "a"}, {"name": "b", "capacity": 5}], "onboarding": "Declared"}),
@@ -69,21 +57,6 @@ async fn an_aeterna_cluster_that_cannot_work_is_refused_with_a_reason() -> Resul
         json!({"name": "x", "local": {}, "openAICompatible": {"endpoint": "http://e", "model": "m", "dimension": 8}});
     let refused = [
         ("/auth", json!({}), "exactly one of auth.jwt and auth.disabled"),
-        (
-            "/services",
-            json!({"sync": {"files": [file("../../etc/passwd")]}}),
-            "spec.services.sync.files[0].path",
-        ),
-        (
-            "/services",
-            json!({"sync": {"files": [file("a"), file("a")]}}),
-            "Duplicate value",
-        ),
-        (
-            "/governance",
-            json!({"signingKeySecretRef": {"name": "s", "key": "k"}}),
-            "spec.governance.publicKeySecretRef",
-        ),
         (
             "/auth",
             json!({"disabled": {}, "jwt": {"hmacSecretRef": {"name": "s", "key": "k"}}}),
@@ -142,6 +115,53 @@ async fn an_aeterna_cluster_that_cannot_work_is_refused_with_a_reason() -> Resul
     }
     let other = dry_run(&client, "AeternaCluster", "production", cluster("", json!(null))).await?;
     ensure!(other.is_err_and(|message| message.contains("metadata.name must be 'aeterna'")));
+    Ok(())
+}
+
+#[tokio::test]
+async fn keys_and_files_of_a_cluster_are_whole_and_stay_in_their_directory() -> Result<()> {
+    let client = world::connect().await?;
+    let file = |path: &str| json!({"path": path, "secretRef": {"name": "s", "key": "k"}});
+    let (private, public) = (json!({"name": "s", "key": "k"}), json!({"name": "s", "key": "p"}));
+    let accepted = [
+        (
+            "/services",
+            json!({"sync": {"files": [file("secrets/acme/git-token")]}}),
+        ),
+        (
+            "/governance",
+            json!({"signingKeySecretRef": private, "publicKeySecretRef": public}),
+        ),
+    ];
+    for (path, value) in accepted {
+        let answer = dry_run(&client, "AeternaCluster", "aeterna", cluster(path, value.clone())).await?;
+        ensure!(answer.is_ok(), "{path} {value}: {answer:?}");
+    }
+    let refused = [
+        (
+            "/services",
+            json!({"sync": {"files": [file("../../etc/passwd")]}}),
+            "spec.services.sync.files[0].path",
+        ),
+        (
+            "/services",
+            json!({"sync": {"files": [file("a"), file("a")]}}),
+            "Duplicate value",
+        ),
+        (
+            "/governance",
+            json!({"signingKeySecretRef": private}),
+            "spec.governance.publicKeySecretRef",
+        ),
+    ];
+    for (path, value, words) in refused {
+        let answer = dry_run(&client, "AeternaCluster", "aeterna", cluster(path, value.clone())).await?;
+        let message = answer.err().unwrap_or_default();
+        ensure!(
+            message.contains(words),
+            "{path} {value}: {message:?} does not say {words:?}"
+        );
+    }
     Ok(())
 }
 
