@@ -303,3 +303,36 @@ async fn a_context_tells_what_is_linked_to_what_was_found_and_what_is_told_with_
     ensure!(refs(&soup) == ["knowledge:soup.md@1"], "{}", soup.text);
     Ok(())
 }
+
+#[tokio::test]
+async fn without_the_library_a_large_tenant_is_not_read_through_for_the_links_of_one_item() -> Result<()> {
+    let options = ["--auth-mode", "disabled", "--duckdb-library", "/no/such/library.so"];
+    let service = Service::start_on(Postgres::shared().await?, &options).await?;
+    store(&service, "a.md", "See [b](b.md).").await?;
+    store(&service, "b.md", "The end.").await?;
+    let fill = "insert into knowledge.items (tenant_id, path, folded, kind, layer, status, severity, title, tags, author, version)
+        select 'acme', 'n/' || n, 'n/' || n, 'note', 'team', 'accepted', 'info', 'x', '{}', 'ann', 1
+        from generate_series(1, 20000) n";
+    sqlx::query(fill).execute(&service.root).await?;
+    sqlx::query("analyze knowledge.items").execute(&service.root).await?;
+    let read = async || -> Result<i64> {
+        let query = "select idx_tup_read + idx_tup_fetch + seq_tup_read from pg_stat_user_tables t
+            join (select relid, sum(idx_tup_read)::bigint as idx_tup_read from pg_stat_user_indexes group by relid) i using (relid)
+            where t.relid = 'knowledge.items'::regclass";
+        Ok(sqlx::query_scalar(query).fetch_one(&service.root).await?)
+    };
+    let before = read().await?;
+    for _ in 0..5 {
+        let found = relations(&service, ADMIN, "a.md").await?;
+        ensure!(ways(&found) == ["link out b.md"], "{}", found.text);
+    }
+    // Counts arrive when their session is at rest for a second.
+    wait_until("the reads are counted", async || {
+        relations(&service, ADMIN, "a.md").await?;
+        Ok(read().await? > before)
+    })
+    .await?;
+    let after = read().await?;
+    ensure!(after - before < 5000, "{} rows were read", after - before);
+    Ok(())
+}
