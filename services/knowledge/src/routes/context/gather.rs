@@ -125,6 +125,10 @@ async fn items(state: &State, caller: &Caller, judge: &Judge, request: &Request)
     }
     if request.include.policies && store::may_be_more(blocking) {
         gathered.beyond = beyond(state, caller, judge, &layers).await?;
+        // Unless the question has led to it.
+        gathered
+            .beyond
+            .retain(|(reference, _)| !gathered.rows.contains_key(reference));
     }
     let absent = |path: &str| (format!("knowledge:{path}"), Reason::Absent);
     gathered.beyond.extend(pinned.into_iter().map(absent));

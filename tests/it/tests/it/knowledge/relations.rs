@@ -315,24 +315,16 @@ async fn without_the_library_a_large_tenant_is_not_read_through_for_the_links_of
         from generate_series(1, 20000) n";
     sqlx::query(fill).execute(&service.root).await?;
     sqlx::query("analyze knowledge.items").execute(&service.root).await?;
-    let read = async || -> Result<i64> {
-        let query = "select idx_tup_read + idx_tup_fetch + seq_tup_read from pg_stat_user_tables t
-            join (select relid, sum(idx_tup_read)::bigint as idx_tup_read from pg_stat_user_indexes group by relid) i using (relid)
-            where t.relid = 'knowledge.items'::regclass";
+    let scans = async || -> Result<i64> {
+        let query = "select idx_scan from pg_stat_user_indexes where indexrelname = 'items_by_folded'";
         Ok(sqlx::query_scalar(query).fetch_one(&service.root).await?)
     };
-    let before = read().await?;
-    for _ in 0..5 {
+    let before = scans().await?;
+    // More than the two writes can have made. Counts arrive when their session has been at rest for a second.
+    wait_until("the links are found by their index", async || {
         let found = relations(&service, ADMIN, "a.md").await?;
         ensure!(ways(&found) == ["link out b.md"], "{}", found.text);
-    }
-    // Counts arrive when their session is at rest for a second.
-    wait_until("the reads are counted", async || {
-        relations(&service, ADMIN, "a.md").await?;
-        Ok(read().await? > before)
+        Ok(scans().await? > before + 20)
     })
-    .await?;
-    let after = read().await?;
-    ensure!(after - before < 5000, "{} rows were read", after - before);
-    Ok(())
+    .await
 }

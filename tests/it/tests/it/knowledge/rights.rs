@@ -187,7 +187,7 @@ async fn every_code_is_reached_by_a_request() -> Result<()> {
         (
             send_bytes(Method::POST, "/knowledge", json_kind, b"{\"a\":\xff}".to_vec()).await?,
             400,
-            "MALFORMED_JSON",
+            "INVALID_UTF8",
         ),
         (
             send_bytes(Method::POST, "/notes", "text/plain", b"x".to_vec()).await?,
