@@ -11,6 +11,7 @@ mod limit;
 use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
+use axum::http::Extensions;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 
@@ -55,6 +56,14 @@ pub struct Caller {
     pub roles: Vec<String>,
     /// Whom an agent acts for: the token's `onBehalfOf`, or `X-On-Behalf-Of`.
     pub on_behalf_of: Option<String>,
+}
+
+impl Caller {
+    /// Makes this the caller of a request, for all who ask after it: for a layer that knows more of somebody's roles than
+    /// the token says.
+    pub fn settle(self, extensions: &mut Extensions) {
+        extensions.insert(Proved(self));
+    }
 }
 
 /// How callers prove who they are.

@@ -42,11 +42,13 @@ create table knowledge.versions (
     content_hash bytea not null,
     message      text,
     author       text not null,
+    owner        text not null,
     change       bigint not null default 0,
     created_at   timestamptz not null default now(),
     primary key (tenant_id, item_id, version),
     foreign key (tenant_id, item_id) references knowledge.items (tenant_id, item_id)
 );
+comment on column knowledge.versions.owner is 'Who began the life that the version is of: a path that was deleted may begin another, of somebody else''s.';
 comment on column knowledge.versions.change is 'The head''s number when it was made: what was in force at a number can be told for ever.';
 comment on table knowledge.versions is 'Never changed and never removed: the app role may only read and add.';
 
@@ -93,7 +95,7 @@ language plpgsql volatile as $$
 begin
     perform knowledge.enter(p_tenant);
     return query
-        select i.item_id, i.path, v.version, i.author, i.created_at, v.created_at, i.deleted_at is not null, v.attributes,
+        select i.item_id, i.path, v.version, v.owner, i.created_at, v.created_at, i.deleted_at is not null, v.attributes,
                v.body, v.content_hash, knowledge.successor(p_tenant, i.path)
         from knowledge.items i
         join knowledge.versions v on v.tenant_id = i.tenant_id and v.item_id = i.item_id

@@ -6,16 +6,26 @@
 use std::time::Duration;
 
 use axum::http::HeaderMap;
-use jiff::Timestamp;
 use serde::Deserialize;
 
 use aeterna_kit::auth::TenantScope;
 
+use crate::context::either;
+
 /// The headers that say who asks; the tenant is said by its scope.
-const CREDENTIALS: [&str; 4] = ["authorization", "x-subject", "x-roles", "x-request-id"];
+const CREDENTIALS: [&str; 5] = [
+    "authorization",
+    "x-subject",
+    "x-roles",
+    "x-on-behalf-of",
+    "x-request-id",
+];
 
 /// Memories asked for.
 const LIMIT: u32 = 30;
+
+/// What it is worth that a memory has all the words of the question.
+const WORDS: f64 = 0.5;
 
 /// Longest query that the memory service takes, in bytes.
 const QUERY: usize = 8 * 1024;
@@ -43,8 +53,6 @@ pub struct Memory {
     pub layer: String,
     /// Its version.
     pub version: i64,
-    /// When it was changed last.
-    pub updated_at: Timestamp,
 }
 
 /// A memory found.
@@ -52,8 +60,33 @@ pub struct Memory {
 pub struct Hit {
     /// The memory.
     pub memory: Memory,
-    /// How well it fits; comparable within one answer only.
-    pub score: f64,
+    /// How it was found.
+    pub explain: Explanation,
+}
+
+/// How a memory was found.
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Explanation {
+    /// The cosine similarity, if the search by meaning found it.
+    pub vector: Option<f64>,
+    /// Its place in the search by words, if that found it.
+    pub keyword_rank: Option<u32>,
+}
+
+impl Hit {
+    /// Returns how much it has to do with the question, 0 to 1, whatever else was found: the likeness of its meaning; that it
+    /// has all the words of the question counts as well.
+    #[must_use]
+    pub fn relevance(&self) -> f64 {
+        let meaning = self.explain.vector.unwrap_or_default().clamp(0.0, 1.0);
+        let words = if self.explain.keyword_rank.is_some() {
+            WORDS
+        } else {
+            0.0
+        };
+        either(meaning, words)
+    }
 }
 
 #[derive(Deserialize)]
@@ -97,7 +130,7 @@ impl Memories {
         patience: Duration,
     ) -> Result<Vec<Hit>, Error> {
         let url = self.url.as_ref().ok_or(Error::Unknown)?;
-        let body = serde_json::json!({"query": query.get(..QUERY).unwrap_or(query), "limit": LIMIT});
+        let body = serde_json::json!({"query": query.get(..QUERY).unwrap_or(query), "limit": LIMIT, "explain": true});
         let mut request = self
             .client
             .post(url)
@@ -111,5 +144,23 @@ impl Memories {
         }
         let reply: Reply = request.send().await?.error_for_status()?.json().await?;
         Ok(reply.items)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn relevance_does_not_depend_on_what_else_was_found() {
+        let of = |explain: &str| {
+            let text = r#"{"id": "1", "content": "x", "layer": "user", "version": 1}"#;
+            let hit = format!(r#"{{"memory": {text}, "score": 0.03, "explain": {explain}}}"#);
+            serde_json::from_str::<Hit>(&hit).expect("a hit").relevance()
+        };
+        assert!((of(r#"{"vector": 0.2, "vectorRank": 1}"#) - 0.2).abs() < 1e-9);
+        assert!((of(r#"{"vector": -0.2, "vectorRank": 1}"#)).abs() < 1e-9);
+        assert!((of(r#"{"keywordRank": 1}"#) - WORDS).abs() < 1e-9);
+        assert!(of(r#"{"vector": 0.4, "keywordRank": 1}"#) > WORDS);
     }
 }

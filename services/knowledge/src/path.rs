@@ -21,6 +21,12 @@ const DEEPEST: usize = 32;
 /// Names that the API itself has below `/api/v1/knowledge/`.
 const RESERVED: [&str; 2] = ["search", "import"];
 
+/// Devices of Windows, and what its ports end with.
+const DEVICES: [&str; 6] = ["con", "prn", "aux", "nul", "conin$", "conout$"];
+const PORTS: [&str; 13] = [
+    "0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "\u{b9}", "\u{b2}", "\u{b3}",
+];
+
 /// A path of an item, checked.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ItemPath(String);
@@ -51,11 +57,14 @@ pub enum Invalid {
     #[error("no segment of a path begins with a dot")]
     Dot,
     /// A character that file systems or readers stumble over.
-    #[error("a path has no control or invisible characters, and no backslash")]
+    #[error("a path has no control or invisible characters, no backslash, and none of < > : \" | ? *")]
     Character,
     /// A segment ends with a dot or has a space at an end.
     #[error("no segment of a path ends with a dot, or begins or ends with a space")]
     Edge,
+    /// A name that is a device to some systems, with any extension.
+    #[error("{0} is the name of a device on some systems")]
+    Device(String),
     /// The API's own name.
     #[error("the path {0} is the API's own")]
     Reserved(String),
@@ -193,13 +202,29 @@ fn check_segment(segment: &str) -> Result<(), Invalid> {
     if segment.ends_with('.') || segment.starts_with(char::is_whitespace) || segment.ends_with(char::is_whitespace) {
         return Err(Invalid::Edge);
     }
+    if is_device(segment) {
+        return Err(Invalid::Device(segment.to_owned()));
+    }
     Ok(())
 }
 
-/// Control characters, the backslash, and what cannot be seen: joiners, marks of direction, the byte order mark.
+/// Tells whether Windows takes a name for a device, whatever its case and its extension.
+fn is_device(segment: &str) -> bool {
+    let stem = segment.split('.').next().unwrap_or(segment).trim_end().to_lowercase();
+    let port = stem.strip_prefix("com").or_else(|| stem.strip_prefix("lpt"));
+    DEVICES.contains(&stem.as_str()) || port.is_some_and(|number| PORTS.contains(&number))
+}
+
+/// Brings a text into its composed form, as paths are.
+#[must_use]
+pub fn compose(text: &str) -> String {
+    text.nfc().collect()
+}
+
+/// Control characters, what file systems do not take, and what cannot be seen: joiners, marks of direction, the byte order mark.
 fn is_unwanted(c: char) -> bool {
     c.is_control()
-        || matches!(c, '\\' | '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+        || matches!(c, '\\' | '<' | '>' | ':' | '"' | '|' | '?' | '*' | '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }
 
 /// Compatibility form and lower case, until neither changes anything.
@@ -264,6 +289,19 @@ mod tests {
             ItemPath::parse(&vec!["a".repeat(200); 6].join("/")),
             Err(Invalid::TooLong)
         );
+    }
+
+    #[test]
+    fn what_no_windows_can_hold_is_refused() {
+        for path in ["CON", "a/nul.md", "Com1.tar.gz", "lpt\u{b9}", "aux .txt", "conin$"] {
+            assert!(matches!(ItemPath::parse(path), Err(Invalid::Device(_))), "{path}");
+        }
+        for c in ['<', '>', ':', '"', '|', '?', '*'] {
+            assert_eq!(ItemPath::parse(&format!("a/b{c}c.md")), Err(Invalid::Character), "{c}");
+        }
+        for path in ["console", "com", "com10", "auxiliary.md", "null"] {
+            assert!(ItemPath::parse(path).is_ok(), "{path}");
+        }
     }
 
     #[test]

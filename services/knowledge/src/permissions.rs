@@ -1,7 +1,8 @@
 //! Which permission each route asks for, where the service decides by policies.
 //!
 //! Of an item that is written the policies are told its path, its place, and the kind, layer and status that the request
-//! says; a status that only the row knows is not told. A test holds the list to the OpenAPI document.
+//! says; what only the row, the search or the archive knows is asked about by the handler. A test holds the list to the
+//! OpenAPI document.
 
 use aeterna_policy::engine::Scope;
 use aeterna_policy::guard::route::{About, Access, Asked, Body, Route, Routes};
@@ -10,8 +11,8 @@ use axum::http::header::CONTENT_TYPE;
 use serde::Deserialize;
 
 use crate::item::draft::Draft;
-use crate::item::{Kind, Layer, Status};
-use crate::path::ItemPath;
+use crate::item::{Attributes, Kind, Layer, Status};
+use crate::path::{FolderPath, ItemPath};
 use crate::routes::knowledge::body::Body as Sent;
 
 /// The routes.
@@ -53,6 +54,21 @@ pub const PERMISSIONS: Routes = Routes {
             about: |_| About::any(action::KNOWLEDGE_READ),
         },
         Route {
+            method: "GET",
+            path: "/api/v1/knowledge",
+            access: Access::Read,
+            body: Body::Unread,
+            about: |_| About::any(action::KNOWLEDGE_READ),
+        },
+        Route {
+            method: "POST",
+            path: "/api/v1/knowledge/import",
+            access: Access::Write,
+            body: Body::Unread,
+            // The handler asks about each file of the archive.
+            about: |_| About::any(action::KNOWLEDGE_PROPOSE),
+        },
+        Route {
             method: "POST",
             path: "/api/v1/knowledge/search",
             access: Access::Read,
@@ -86,6 +102,9 @@ pub const PERMISSIONS: Routes = Routes {
 
 /// An item at a path, and the place in the organisation that the path is in: `teams/red/adrs/1.md` is team red's.
 fn item(action: Action, path: &str) -> About {
+    if path.ends_with('/') {
+        return folder(action, path);
+    }
     let Ok(path) = ItemPath::parse(path) else {
         return About::one(action, "any");
     };
@@ -101,6 +120,48 @@ fn item(action: Action, path: &str) -> About {
         .with("path", Some(path.as_str()))
 }
 
+/// A folder, at its path with a slash at the end: what forbids `secret/*` forbids the folder `secret/`.
+fn folder(action: Action, path: &str) -> About {
+    match FolderPath::parse(path) {
+        Ok(folder) if folder != FolderPath::root() => {
+            let prefix = folder.prefix();
+            About::one(action, &prefix).with("path", Some(prefix))
+        }
+        Ok(_) | Err(_) => About::any(action),
+    }
+}
+
+/// Asks about an item that is there, or about a folder; what is not known of it is empty.
+#[must_use]
+pub fn about(action: Action, path: &str, [kind, layer, status]: [&str; 3]) -> About {
+    let said = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+    item(action, path)
+        .with("kind", said(kind))
+        .with("layer", said(layer))
+        .with("status", said(status))
+}
+
+/// Asks about an item as it is kept.
+#[must_use]
+pub fn about_stored(action: Action, path: &str, attributes: &Attributes) -> About {
+    let what = [
+        attributes.kind.as_str(),
+        attributes.layer.as_str(),
+        attributes.status.as_str(),
+    ];
+    about(action, path, what)
+}
+
+/// Asks about an item that is to be written, as far as it says what it is.
+#[must_use]
+pub fn about_draft(path: &ItemPath, draft: &Draft) -> About {
+    let claim = draft.claim(path);
+    item(required(claim.status), path.as_str())
+        .with("kind", claim.kind.map(Kind::as_str))
+        .with("layer", claim.layer.map(Layer::as_str))
+        .with("status", claim.status.map(Status::as_str))
+}
+
 fn writing(path: Option<&str>, asked: &Asked<'_>) -> About {
     let (named, draft) = sent(asked);
     let path = path.or(named.as_deref()).unwrap_or_default();
@@ -108,11 +169,7 @@ fn writing(path: Option<&str>, asked: &Asked<'_>) -> About {
         // The handler says what does not fit.
         return item(action::KNOWLEDGE_PROPOSE, path);
     };
-    let claim = draft.claim(&at);
-    item(required(claim.status), path)
-        .with("kind", claim.kind.map(Kind::as_str))
-        .with("layer", claim.layer.map(Layer::as_str))
-        .with("status", claim.status.map(Status::as_str))
+    about_draft(&at, &draft)
 }
 
 /// Reads what is sent, as the handler does.
@@ -130,7 +187,8 @@ fn sent(asked: &Asked<'_>) -> (Option<String>, Option<Draft>) {
 }
 
 /// What it takes to bring an item into a status.
-fn required(status: Option<Status>) -> Action {
+#[must_use]
+pub fn required(status: Option<Status>) -> Action {
     match status {
         None | Some(Status::Draft | Status::Proposed) => action::KNOWLEDGE_PROPOSE,
         Some(Status::Accepted) => action::KNOWLEDGE_ACCEPT,
@@ -212,6 +270,13 @@ mod tests {
             (about.properties().get("status"), about.properties().get("kind")),
             (Some(&json!("draft")), Some(&json!("note")))
         );
+    }
+
+    #[test]
+    fn a_folder_is_told_as_its_path_and_the_root_as_none() {
+        let about = item(action::KNOWLEDGE_READ, "secret/plans/");
+        assert_eq!(about.properties().get("path"), Some(&json!("secret/plans/")));
+        assert!(item(action::KNOWLEDGE_READ, "/").properties().is_empty());
     }
 
     #[test]

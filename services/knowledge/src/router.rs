@@ -22,7 +22,7 @@ struct Api;
 
 fn api() -> OpenApiRouter<State> {
     OpenApiRouter::with_openapi(Api::openapi())
-        .routes(routes!(knowledge::create::create))
+        .routes(routes!(knowledge::create::create, knowledge::root::all))
         .routes(routes!(knowledge::search::search))
         .routes(routes!(knowledge::import::import))
         .routes(routes!(knowledge::root::root))

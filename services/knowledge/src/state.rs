@@ -14,7 +14,7 @@ use aeterna_policy::guard::Guard;
 use crate::graph::Graphs;
 use crate::memories::Memories;
 use crate::notes::model::Model;
-use crate::routes::knowledge::upload;
+use crate::routes::knowledge::{export, upload};
 use crate::settings::KnowledgeSettings;
 use crate::uses::Uses;
 
@@ -37,8 +37,10 @@ pub struct State {
     pub graphs: Graphs,
     /// Counts what is told together.
     pub uses: Uses,
-    /// Places for archives that are being read.
+    /// Places for archives that are being read and stored.
     pub imports: Arc<Semaphore>,
+    /// Places for archives that are being written.
+    pub exports: Arc<Semaphore>,
 }
 
 impl FromRef<State> for Authenticator {
@@ -63,6 +65,7 @@ impl State {
             graphs: Graphs::load(&settings.duckdb_library),
             uses: Uses::begin(laid.pool.clone()),
             imports: Arc::new(Semaphore::new(upload::AT_ONCE)),
+            exports: Arc::new(Semaphore::new(export::AT_ONCE)),
         })
     }
 }

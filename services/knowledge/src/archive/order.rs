@@ -9,6 +9,7 @@ use std::collections::{HashMap, HashSet};
 use super::Member;
 use crate::item::Status;
 use crate::item::front_matter;
+use crate::path::compose;
 
 /// Sorts members: by path, but each behind the one that it supersedes.
 #[must_use]
@@ -39,7 +40,7 @@ pub fn sort(mut members: Vec<Member>) -> Vec<Member> {
 /// What cannot be read here is refused when it is written.
 fn predecessor(member: &Member) -> Option<String> {
     let (yaml, _) = front_matter::split(&member.text).ok()?;
-    front_matter::read(yaml?).ok()?.supersedes
+    front_matter::read(yaml?).ok()?.supersedes.as_deref().map(compose)
 }
 
 /// Returns the status in which a member is written first. `live` is the status of what is at its path.

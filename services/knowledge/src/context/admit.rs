@@ -134,7 +134,7 @@ mod tests {
             let (ranked, left_out) = rank(admitted, "a question", Taste { min_relevance: 0.0, lambda: 0.5 });
             let told = pack(&ranked, budget).content;
             prop_assert!(!told.contains("-true"), "what was deleted is told: {told}");
-            prop_assert!(rights.may_review() || !told.contains("mark-ben-draft"), "another's draft is told: {told}");
+            prop_assert!(rights.may_edit() || !told.contains("mark-ben-draft"), "another's draft is told: {told}");
             for (one, how) in &items {
                 let reference = format!("knowledge:{}@1", one.path);
                 let named = ranked.iter().any(|ranked| ranked.candidate.reference == reference)

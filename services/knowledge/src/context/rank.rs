@@ -1,6 +1,6 @@
 //! The order in which candidates are told, whatever the budget.
 //!
-//! Policies first, those that must be followed before the others, then what the caller pinned, then the rest by relevance per
+//! Policies first, those that must be followed before the others, and of these the wider layers before the narrower, then what the caller pinned, then the rest by relevance per
 //! token of its shortest form, with a penalty for what says the same as what is told already (maximal marginal relevance,
 //! Carbonell and Goldstein 1998). Equal input gives equal order.
 
@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use super::block::{Block, blocks};
 use super::{Candidate, Source};
 use crate::item::Severity;
+use crate::item::layer::LAYERS;
 use crate::markdown;
 
 /// As similar as this is the same.
@@ -33,6 +34,8 @@ pub enum Reason {
     Duplicate,
     /// It has too little to do with the question.
     Threshold,
+    /// It was pinned, and is not there, or not for the caller.
+    Absent,
 }
 
 /// A candidate in its place, with its blocks.
@@ -64,6 +67,15 @@ fn class(candidate: &Candidate) -> u8 {
     }
 }
 
+/// Of policies, those of wider layers go first: what a narrower one says holds within them.
+fn place(candidate: &Candidate) -> usize {
+    if candidate.source != Source::Policy {
+        return 0;
+    }
+    let known = LAYERS.iter().position(|layer| layer.as_str() == candidate.layer);
+    known.unwrap_or(LAYERS.len())
+}
+
 struct Waiting {
     ranked: Ranked,
     words: BTreeSet<String>,
@@ -86,6 +98,7 @@ pub fn rank(candidates: Vec<Candidate>, question: &str, taste: Taste) -> (Vec<Ra
     waiting.sort_by(|a, b| {
         let (x, y) = (&a.ranked, &b.ranked);
         (x.class().cmp(&y.class()))
+            .then(place(&x.candidate).cmp(&place(&y.candidate)))
             .then(b.density.total_cmp(&a.density))
             .then_with(|| x.candidate.reference.cmp(&y.candidate.reference))
     });

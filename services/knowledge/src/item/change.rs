@@ -87,6 +87,12 @@ pub enum Refusal {
         /// Its kind.
         kind: &'static str,
     },
+    /// It stands for ever.
+    #[error("what was accepted is not deleted: deprecate this {kind}, or write a new one that supersedes it")]
+    Standing {
+        /// Its kind.
+        kind: &'static str,
+    },
     /// Its life does not go there.
     #[error("an item that is {from} does not become {to}{}", after(.next))]
     NoSuchWay {
@@ -103,6 +109,9 @@ pub enum Refusal {
     /// It takes the right to propose.
     #[error("your roles do not allow to write knowledge")]
     MayNotWrite,
+    /// It is somebody else's.
+    #[error("the item is somebody else's: its author or an editor changes it")]
+    Anothers,
     /// It takes the right to review.
     #[error("your roles do not allow to change what is accepted, or to accept")]
     MayNotReview,
@@ -152,9 +161,7 @@ fn says_the_same(old: &Stored, wanted: &Snapshot) -> bool {
 }
 
 fn plan_begin(status: Status, rights: &Rights) -> Result<Plan, Refusal> {
-    if status.needs_review() && !rights.may_review() {
-        return Err(Refusal::MayNotReview);
-    }
+    may_bring(status, rights)?;
     if !status.may_begin() {
         return Err(Refusal::NoSuchBegin(status.as_str()));
     }
@@ -163,9 +170,8 @@ fn plan_begin(status: Status, rights: &Rights) -> Result<Plan, Refusal> {
 
 fn plan_change(old: &Stored, wanted: &Snapshot, rights: &Rights) -> Result<Plan, Refusal> {
     let (from, to) = (old.snapshot.attributes.status, wanted.attributes.status);
-    if (from.needs_review() || to.needs_review()) && !rights.may_review() {
-        return Err(Refusal::MayNotReview);
-    }
+    may_touch(old, rights)?;
+    may_bring(to, rights)?;
     let mut in_old_status = wanted.clone();
     in_old_status.attributes.status = from;
     let only_moved = says_the_same(old, &in_old_status);
@@ -186,6 +192,9 @@ fn plan_change(old: &Stored, wanted: &Snapshot, rights: &Rights) -> Result<Plan,
 /// # Errors
 /// [`Refusal`] says why not.
 pub fn plan_delete(old: Option<&Stored>, demanded: Precondition, rights: &Rights) -> Result<(), Refusal> {
+    if !rights.may_write() {
+        return Err(Refusal::MayNotWrite);
+    }
     let old = old.filter(|stored| !stored.deleted).ok_or(Refusal::Absent)?;
     match demanded {
         Precondition::Unsaid | Precondition::Absent => return Err(Refusal::Unconditional { version: old.version }),
@@ -194,13 +203,38 @@ pub fn plan_delete(old: Option<&Stored>, demanded: Precondition, rights: &Rights
         }
         Precondition::Version(_) | Precondition::Present => {}
     }
-    if !rights.may_write() {
-        return Err(Refusal::MayNotWrite);
-    }
-    if old.snapshot.attributes.status.needs_review() && !rights.may_review() {
-        return Err(Refusal::MayNotReview);
+    may_touch(old, rights)?;
+    let (kind, status) = (old.snapshot.attributes.kind, old.snapshot.attributes.status);
+    // Else another would be made at its path.
+    if kind.is_settled(status) {
+        return Err(Refusal::Standing { kind: kind.as_str() });
     }
     Ok(())
+}
+
+/// What it takes to write over an item, or to take it away.
+fn may_touch(old: &Stored, rights: &Rights) -> Result<(), Refusal> {
+    if rights.may_edit() {
+        return Ok(());
+    }
+    if old.snapshot.attributes.status.needs_review() {
+        return Err(Refusal::MayNotReview);
+    }
+    if old.author == rights.subject() {
+        Ok(())
+    } else {
+        Err(Refusal::Anothers)
+    }
+}
+
+/// What it takes to bring an item into a status, or to change it there.
+fn may_bring(status: Status, rights: &Rights) -> Result<(), Refusal> {
+    let may = match status {
+        Status::Draft | Status::Proposed => rights.may_write(),
+        Status::Accepted => rights.may_accept(),
+        Status::Deprecated | Status::Superseded | Status::Rejected => rights.may_edit(),
+    };
+    if may { Ok(()) } else { Err(Refusal::MayNotReview) }
 }
 
 #[cfg(test)]

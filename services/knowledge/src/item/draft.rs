@@ -10,7 +10,7 @@ use super::kind::KINDS;
 use super::layer::LAYERS;
 use super::{Attributes, Kind, Layer, Severity, Snapshot, Status};
 use crate::markdown;
-use crate::path::ItemPath;
+use crate::path::{ItemPath, compose};
 
 /// Longest content, in bytes.
 pub const CONTENT: usize = 256 * 1024;
@@ -179,7 +179,7 @@ impl Draft {
             severity: self.severity.or(front.severity).unwrap_or(Severity::Info),
             summary: self.summary.or(front.summary),
             tags,
-            supersedes: self.supersedes.or(front.supersedes),
+            supersedes: self.supersedes.or(front.supersedes).as_deref().map(compose),
             metadata: self.metadata.unwrap_or(front.metadata),
         }
     }
@@ -309,6 +309,20 @@ mod tests {
             resolve(named, "company/notes/x"),
             Err(Invalid::FrontMatter(_))
         ));
+    }
+
+    #[test]
+    fn what_is_superseded_is_named_as_its_path_is() {
+        for text in [
+            "---\nsupersedes: \"cafe\u{301}.md\"\n---\nx",
+            "---\nsupersedes: \"caf\u{e9}.md\"\n---\nx",
+        ] {
+            let found = Draft::new(text.to_owned()).resolve(&path("company/notes/x"), None);
+            assert_eq!(
+                found.expect("fine").attributes.supersedes.as_deref(),
+                Some("caf\u{e9}.md")
+            );
+        }
     }
 
     #[test]

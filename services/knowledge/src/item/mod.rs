@@ -110,7 +110,7 @@ pub struct Item {
     pub content: String,
     /// Rises with every change.
     pub version: i64,
-    /// SHA-256 of all that it says, as hex.
+    /// The hash of all that it says: `sha256:` and hex.
     pub content_hash: String,
     /// The path of the item that took its place.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -132,13 +132,19 @@ impl From<Stored> for Item {
             attributes: stored.snapshot.attributes,
             content: stored.snapshot.body,
             version: stored.version,
-            content_hash: hex(&stored.hash),
+            content_hash: fingerprint(&stored.hash),
             superseded_by: stored.superseded_by,
             author: stored.author,
             created_at: stored.created_at,
             updated_at: stored.updated_at,
         }
     }
+}
+
+/// Returns a hash of what an item says, as callers see it.
+#[must_use]
+pub fn fingerprint(hash: &[u8]) -> String {
+    format!("sha256:{}", hex(hash))
 }
 
 /// Returns bytes as lower-case hex.

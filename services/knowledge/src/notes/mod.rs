@@ -1,11 +1,12 @@
 //! Notes: what is worth keeping of what was done, distilled from events or from a text.
 //!
-//! Pure, but for [`model`], which asks a language model when one is configured. [`redact`] comes first, whatever comes next:
+//! Pure, but for [`model`], which asks a language model when one is configured. [`plain`] and [`redact`] come first, whatever comes next:
 //! neither a model nor the database ever sees a secret that it finds. [`distil`] finds context, problem, solution and
 //! patterns by cues and order, and invents nothing: each of its sentences stood in the source.
 
 pub mod distil;
 pub mod model;
+pub mod plain;
 pub mod redact;
 
 use serde::{Deserialize, Serialize};

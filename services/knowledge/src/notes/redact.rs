@@ -21,7 +21,7 @@ static FORMS: LazyLock<Vec<(&'static str, Regex)>> = LazyLock::new(|| {
     let forms = [
         (
             "private-key",
-            r"(?s)-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----.*?(?:-----END [A-Z0-9 ]*PRIVATE KEY-----|\z)",
+            r"(?s)-----BEGIN [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----.*?(?:-----END [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----|\z)",
         ),
         ("token", r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*"),
         ("key", r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b"),
@@ -41,6 +41,22 @@ static FORMS: LazyLock<Vec<(&'static str, Regex)>> = LazyLock::new(|| {
         (
             "password",
             r#"(?i)[a-z0-9_.-]*(?:password|passwd|pwd|secret|token|api[_-]?key|access[_-]?key|private[_-]?key)["']?\s*[:=]+\s*(?P<secret>"[^"]+"|'[^']+'|[^\s,;]+)"#,
+        ),
+        (
+            "password",
+            r#"(?i)(?:^|\s)--?[a-z0-9-]*(?:password|passwd|passphrase|pass|pwd|secret|token|api-?key)\s+(?P<secret>"[^"]+"|'[^']+'|[^\s-]\S*)"#,
+        ),
+        (
+            "credentials",
+            r#"(?i)(?:^|\s)(?:-u|--user|--proxy-user)[\s=]*(?P<secret>"[^":]+:[^"]+"|'[^':]+:[^']+'|[^\s:"']+:\S+)"#,
+        ),
+        (
+            "password",
+            r#"(?i)\b(?:password|passwd|passphrase|pwd|passcode)\s+(?:is|was)\s+(?P<secret>"[^"]+"|'[^']+'|[^\s,;]+)"#,
+        ),
+        (
+            "password",
+            r#"(?i)\b(?:secret|token|api[ _-]?key)\s+(?:is|was)\s+(?P<secret>"[^"]+"|'[^']+'|[^\s,;]*[0-9][^\s,;]*)"#,
         ),
         ("email", r"\b[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+\b"),
     ];
@@ -80,17 +96,14 @@ pub fn redact(text: &str) -> Redacted {
             };
             let secret = found.name("secret").unwrap_or(whole);
             // What an earlier form has replaced is no secret any more.
-            if secret.as_str().starts_with("[redacted:") {
+            let (from, to) = (secret.start() - whole.start(), secret.end() - whole.start());
+            let before = whole.as_str().get(..from).unwrap_or_default();
+            let after = whole.as_str().get(to..).unwrap_or_default();
+            if secret.as_str().starts_with("[redacted:") || says_how_it_is(before, secret.as_str()) {
                 return whole.as_str().to_owned();
             }
             count += 1;
-            let (from, to) = (secret.start() - whole.start(), secret.end() - whole.start());
-            let (before, after) = (whole.as_str().get(..from), whole.as_str().get(to..));
-            format!(
-                "{}[redacted:{name}]{}",
-                before.unwrap_or_default(),
-                after.unwrap_or_default()
-            )
+            format!("{before}[redacted:{name}]{after}")
         });
         text = Cow::Owned(replaced.into_owned());
     }
@@ -104,6 +117,39 @@ pub fn redact(text: &str) -> Redacted {
     });
     let text = text.into_owned();
     Redacted { text, count }
+}
+
+/// Tells whether a word says how a password is, and not which: "the password is wrong".
+fn says_how_it_is(before: &str, word: &str) -> bool {
+    const WORDS: [&str; 24] = [
+        "a",
+        "an",
+        "correct",
+        "empty",
+        "expired",
+        "hidden",
+        "in",
+        "incorrect",
+        "invalid",
+        "known",
+        "missing",
+        "needed",
+        "no",
+        "not",
+        "required",
+        "reset",
+        "rotated",
+        "set",
+        "stored",
+        "the",
+        "too",
+        "unknown",
+        "weak",
+        "wrong",
+    ];
+    let before = before.trim_end().to_lowercase();
+    let word = word.trim_end_matches(['.', '!', '?', ':']).to_lowercase();
+    (before.ends_with(" is") || before.ends_with(" was")) && WORDS.contains(&word.as_str())
 }
 
 /// Letters and digits in a run that no word or path makes: mixed, and each about as frequent as the others.
@@ -155,6 +201,17 @@ mod tests {
             ),
             ("-----BEGIN PRIVATE KEY-----\ncut off", "cut off"),
             (
+                "-----BEGIN PGP PRIVATE KEY BLOCK-----\n\nlQOY\n-----END PGP PRIVATE KEY BLOCK-----",
+                "lQOY",
+            ),
+            ("mysql --user root --password hunter2 -h db", "hunter2"),
+            ("login --client-secret 'a b' now", "a b"),
+            ("curl -u ann:hunter2 https://db", "ann:hunter2"),
+            ("curl --user 'ann:hunter 2' https://db", "hunter 2"),
+            ("The password is swordfish, they said", "swordfish"),
+            ("my passphrase was \"open sesame\"", "open sesame"),
+            ("the API key is k3y and fine", "k3y"),
+            (
                 "hash 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822c",
                 "9f86d081884c7d65",
             ),
@@ -170,6 +227,8 @@ mod tests {
     fn prose_paths_and_identifiers_stay() {
         for text in [
             "The retry of the payment service failed twice, then a longer pause helped.",
+            "The password is wrong. The token is expired, and a secret is no secret.",
+            "Run it with --user root --verbose and -u admin.",
             "see services/knowledge/src/routes/knowledge/create_and_change_items.rs",
             "AVeryLongIdentifierOfSomeJavaClassThatHasNoDigitInIt",
             "0001-use-postgres-for-the-system-of-record-of-2026",

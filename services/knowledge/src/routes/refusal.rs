@@ -52,9 +52,9 @@ fn refusal_problem(refusal: &Refusal) -> Problem {
         Refusal::Taken { .. } => Code::KnowledgeConflict,
         Refusal::Outdated { .. } => Code::PreconditionFailed,
         Refusal::Unconditional { .. } => Code::PreconditionRequired,
-        Refusal::Settled { .. } => Code::ImmutableKind,
+        Refusal::Settled { .. } | Refusal::Standing { .. } => Code::ImmutableKind,
         Refusal::NoSuchWay { .. } | Refusal::NoSuchBegin(_) => Code::InvalidTransition,
-        Refusal::MayNotWrite | Refusal::MayNotReview => Code::Forbidden,
+        Refusal::MayNotWrite | Refusal::MayNotReview | Refusal::Anothers => Code::Forbidden,
     };
     Problem::new(code, refusal.to_string())
 }

@@ -77,7 +77,7 @@ pub async fn export(
                              order by v.version desc limit 1) v
          where i.tenant_id = $1 and i.path > $2 and i.path >= $3 and starts_with(i.path, $3) and v.action <> 'deleted'
            and ($3 = '' or i.path < left($3, -1) || '0')
-           and (v.status <> 'draft' or $4::text is null or i.author = $4)
+           and (v.status <> 'draft' or $4::text is null or v.owner = $4)
          order by i.path limit $6",
     )
     .bind(scope.tenant().as_str())

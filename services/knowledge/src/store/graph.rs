@@ -222,7 +222,8 @@ pub async fn neighbours(pool: &PgPool, scope: &TenantScope, item: Uuid, limit: i
          found as (
              select i.item_id as id, l.kind as relation, 'out' as direction
              from knowledge.links l
-             join knowledge.items i on i.tenant_id = l.tenant_id and i.folded in (l.target, l.target || '.md')
+             join knowledge.items i on i.tenant_id = $1 and i.deleted_at is null
+                and i.folded = any(array[l.target, l.target || '.md'])
              where l.tenant_id = $1 and l.item_id = $2
              union
              select l.item_id, l.kind, 'in' from me

@@ -8,7 +8,9 @@ use uuid::Uuid;
 use aeterna_kit::auth::TenantScope;
 use aeterna_kit::db::{self, tenant_tx};
 
+use super::reader;
 use super::row::time;
+use crate::access::Rights;
 
 /// One version, without its text.
 #[derive(Debug, Clone, PartialEq)]
@@ -43,8 +45,8 @@ impl FromRow<'_, PgRow> for Past {
     }
 }
 
-/// Returns the versions of an item below a version, the newest first. Versions in which it was a draft are shown to those
-/// who may read drafts.
+/// Returns the versions of an item below a version, the newest first. Versions in which it was a draft are shown to whose it
+/// was then, and to those who may read drafts.
 ///
 /// # Errors
 /// When the database does not answer.
@@ -52,20 +54,20 @@ pub async fn history(
     pool: &PgPool,
     scope: &TenantScope,
     item: Uuid,
-    drafts: bool,
+    rights: &Rights,
     below: i64,
     limit: i64,
 ) -> Result<Vec<Past>, super::Error> {
     let mut tx = tenant_tx(pool, scope).await?;
     let query = sqlx::query_as(
         "select version, action, status, content_hash, message, author, created_at from knowledge.versions
-         where tenant_id = $1 and item_id = $2 and version < $3 and ($4 or status <> 'draft')
+         where tenant_id = $1 and item_id = $2 and version < $3 and (status <> 'draft' or $4::text is null or owner = $4)
          order by version desc limit $5",
     )
     .bind(scope.tenant().as_str())
     .bind(item)
     .bind(below)
-    .bind(drafts)
+    .bind(reader(rights))
     .bind(limit);
     let found = db::timed("knowledge_history", query.fetch_all(&mut *tx)).await?;
     tx.commit().await?;

@@ -112,13 +112,14 @@ fn fault(name: String, message: &impl ToString) -> Fault {
 /// Writes one member, and returns the status that it shall have in the end.
 async fn put(writer: &mut Writer<'_>, member: Member, existing: Existing) -> Result<(Imported, Status), Error> {
     let Member { path, text } = member;
-    let old = writer.fetch(path.as_str()).await?.filter(|old| !old.deleted);
+    let old = writer.fetch(path.as_str()).await?;
+    // Somebody else's draft is in the way, and has no say in anything.
+    let old = old.filter(|old| !old.deleted && writer.may_read(old));
     let old_status = old.as_ref().map(|old| old.snapshot.attributes.status);
     let wanted = Draft::new(text.clone()).resolve(&path, old_status)?;
     let status = wanted.attributes.status;
     if let Some(old) = &old
         && existing == Existing::Keep
-        && writer.may_read(old)
     {
         return Ok((report(old, Outcome::Unchanged), old.snapshot.attributes.status));
     }

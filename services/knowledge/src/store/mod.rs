@@ -13,7 +13,7 @@ mod write;
 
 use aeterna_kit::migrate::Migrations;
 
-pub use context::fetch_for_context;
+pub use context::{Beyond, fetch_beyond, fetch_for_context, may_be_more};
 pub use export::{Exported, export, head};
 pub use folder::{Entry, list};
 pub use graph::{Changes, Link, Named, Neighbour, Node, Use, changes, names, neighbours, record_use};
@@ -36,5 +36,5 @@ pub fn migrations() -> Migrations {
 
 /// Returns the name whose drafts a reader may see beside everything else; none sees all.
 pub(crate) fn reader(rights: &crate::access::Rights) -> Option<&str> {
-    (!rights.may_review()).then(|| rights.subject())
+    (!rights.may_edit()).then(|| rights.subject())
 }

@@ -28,8 +28,8 @@ pub enum Error {
     #[error(transparent)]
     Refused(#[from] Refusal),
     /// Another item's path is in the way.
-    #[error("the path collides with {0}: items differ by more than case, and no item lies below another")]
-    Collision(String),
+    #[error("the path collides with {}: items differ by more than case, and no item lies below another", name(.0.as_deref()))]
+    Collision(Option<String>),
     /// The item that it takes the place of cannot be superseded.
     #[error("{path} cannot be superseded: {why}")]
     Predecessor {
@@ -44,6 +44,11 @@ pub enum Error {
     /// The transaction did not begin.
     #[error(transparent)]
     Begin(#[from] db::Error),
+}
+
+/// The item in the way, where the caller may know of it.
+fn name(path: Option<&str>) -> &str {
+    path.unwrap_or("another item")
 }
 
 /// An item to write.
@@ -177,10 +182,14 @@ impl Writer<'_> {
             demanded,
             message,
         } = wanted;
+        // Whoever may not write learns nothing of what is there.
+        if !self.rights.may_write() {
+            return Err(Refusal::MayNotWrite.into());
+        }
         let old = self.fetch(path.as_str()).await?;
         let live = old.as_ref().filter(|old| !old.deleted);
         if live.is_some_and(|old| !is_readable(self.rights, old)) {
-            return Err(Error::Collision(path.to_string()));
+            return Err(Error::Collision(None));
         }
         let snapshot = draft.resolve(&path, live.map(|old| old.snapshot.attributes.status))?;
         let action = match (change::plan(old.as_ref(), &snapshot, demanded, self.rights)?, &old) {
@@ -216,11 +225,12 @@ impl Writer<'_> {
             .await
     }
 
-    /// Refuses a path that another live item is in the way of: by case alone, as a folder above it, or below it.
+    /// Refuses a path that another live item is in the way of: by case alone, as a folder above it, or below it. Which one
+    /// is told to who may read it.
     async fn check_way(&mut self, path: &ItemPath) -> Result<(), Error> {
         let folded = path.folded();
-        let in_the_way: Option<String> = sqlx::query_scalar(
-            "select path from knowledge.items
+        let in_the_way: Option<(String, String, String)> = sqlx::query_as(
+            "select path, author, status from knowledge.items
              where tenant_id = $1 and deleted_at is null and path <> $2
                and (folded = $3 or folded = any($4) or (folded > $3 || '/' and folded < $3 || '0')) limit 1",
         )
@@ -230,7 +240,12 @@ impl Writer<'_> {
         .bind(path.folded_folders())
         .fetch_optional(&mut *self.tx)
         .await?;
-        in_the_way.map_or(Ok(()), |other| Err(Error::Collision(other)))
+        let Some((other, author, status)) = in_the_way else {
+            return Ok(());
+        };
+        let status = Status::parse(&status);
+        let may_know = status.is_some_and(|status| self.rights.may_read(&author, status));
+        Err(Error::Collision(may_know.then_some(other)))
     }
 
     async fn supersede(&mut self, path: &ItemPath, predecessor: Option<&str>) -> Result<(), Error> {
@@ -347,8 +362,9 @@ impl Writer<'_> {
         sqlx::query(
             "with head as (update knowledge.heads set changes = changes + 1 where tenant_id = $1)
              insert into knowledge.versions (tenant_id, item_id, version, action, status, attributes, body, content_hash,
-                message, author, change)
+                message, author, owner, change)
              values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10,
+                (select author from knowledge.items where tenant_id = $1 and item_id = $2),
                 (select changes + 1 from knowledge.heads where tenant_id = $1))",
         )
         .bind(self.scope.tenant().as_str())

@@ -16,6 +16,7 @@ use aeterna_kit::auth::{Authenticator, Caller};
 use aeterna_kit::problem::{Code, Problem};
 
 use super::Guard;
+use super::judge::Judge;
 use super::route::{Asked, Body, Route, Routes};
 
 /// The document is everybody's.
@@ -65,11 +66,13 @@ async fn ask(State(door): State<Door>, request: Request, next: Next) -> Result<R
             bytes
         }
     };
-    admit(&door, &mut parts, route, &caller, &bytes).await?;
+    let judge = admit(&door, &mut parts, route, &caller, &bytes).await?;
+    judge.settle(caller).settle(&mut parts.extensions);
+    parts.extensions.insert(judge);
     Ok(next.run(Request::from_parts(parts, body)).await)
 }
 
-async fn admit(door: &Door, parts: &mut Parts, route: Route, caller: &Caller, body: &[u8]) -> Result<(), Problem> {
+async fn admit(door: &Door, parts: &mut Parts, route: Route, caller: &Caller, body: &[u8]) -> Result<Judge, Problem> {
     let params: Vec<(String, String)> = match RawPathParams::from_request_parts(parts, &()).await {
         Ok(params) => params
             .iter()

@@ -5,10 +5,12 @@
 //! become too old, writes are refused ([`Code::PolicyStale`]) until there is a new one; reads go on by the old one, and
 //! without any by the service's own rules alone.
 //!
-//! [`route`] says which permission a route asks for, [`layer`] asks before every handler. Without the settings there is no
+//! [`route`] says which permission a route asks for, [`layer`] asks before every handler, and [`judge`] answers a handler about
+//! what only it knows: each item of a list, each file of an archive. Without the settings there is no
 //! guard, and nothing of this happens.
 
 mod client;
+pub mod judge;
 pub mod layer;
 pub mod route;
 mod settings;
@@ -17,16 +19,17 @@ mod tenants;
 use std::sync::Arc;
 
 use axum::http::HeaderMap;
-use serde_json::{Map, Value};
+use serde_json::Map;
 
 use aeterna_kit::auth::Caller;
 use aeterna_kit::clock;
 use aeterna_kit::problem::{Code, Problem};
 
-use crate::engine::{Principal, Question};
+use crate::engine::Principal;
 use crate::rbac::Role;
 use crate::rbac::holding::settle;
 use crate::snapshot::Held;
+pub use judge::Judge;
 use route::{About, Access};
 pub use settings::GuardSettings;
 use tenants::Tenants;
@@ -36,7 +39,7 @@ use tenants::Tenants;
 pub struct Guard(Arc<Tenants>);
 
 impl Guard {
-    /// Lets a request pass, or not.
+    /// Lets a request pass, or not; who goes on to decide about the things that it leads to is the answer.
     ///
     /// # Errors
     /// [`Code::Forbidden`] when the policies say no, [`Code::PolicyStale`] for a write when they are too old or unknown.
@@ -46,7 +49,7 @@ impl Guard {
         headers: &HeaderMap,
         about: About,
         access: Access,
-    ) -> Result<(), Problem> {
+    ) -> Result<Judge, Problem> {
         let held = self.0.current(caller, headers).await;
         let now = clock::now();
         if let Some(held) = &held {
@@ -63,9 +66,14 @@ impl Guard {
             }
             (None, Access::Read) => {
                 count("open");
-                Ok(())
+                Ok(Judge::default())
             }
-            (Some(held), Access::Read | Access::Write) => decide(&held, caller, headers, about),
+            (Some(held), Access::Read | Access::Write) => {
+                let judge = Judge::new(held, caller, headers);
+                judge.check(about).inspect_err(|_| count("deny"))?;
+                count("allow");
+                Ok(judge)
+            }
         }
     }
 }
@@ -79,30 +87,6 @@ fn count(outcome: &'static str) {
     metrics::counter!("policy_decisions_total", "outcome" => outcome).increment(1);
 }
 
-fn decide(held: &Held, caller: &Caller, headers: &HeaderMap, about: About) -> Result<(), Problem> {
-    let action = about.action.name;
-    let question = Question {
-        principal: identify(held, caller),
-        action: action.to_owned(),
-        resource: about.resource,
-        context: circumstances(headers),
-    };
-    let decision = held.set.decide(&question, clock::now());
-    if decision.allowed {
-        count("allow");
-        return Ok(());
-    }
-    count("deny");
-    tracing::info!(
-        target: "decision", id = %decision.id, tenant = %caller.scope.tenant(), subject = caller.subject,
-        action, resource = question.resource.id, allowed = false, determining = decision.determining.join(","),
-        set = held.set.hash(), "decided"
-    );
-    let why = decision.reason.unwrap_or_else(|| decision.determining.join(", "));
-    let detail = format!("{action} is not allowed: {why} (decision {})", decision.id);
-    Err(Problem::new(Code::Forbidden, detail))
-}
-
 /// Who it is, with the roles that count: the token's and those granted, without those taken away.
 fn identify(held: &Held, caller: &Caller) -> Principal {
     let token: Vec<Role> = caller.roles.iter().filter_map(|name| Role::parse(name)).collect();
@@ -112,15 +96,4 @@ fn identify(held: &Held, caller: &Caller) -> Principal {
         roles: settle(&token, held.known_of(&caller.subject)).roles,
         properties: Map::new(),
     }
-}
-
-fn circumstances(headers: &HeaderMap) -> Map<String, Value> {
-    let mut known = Map::from_iter([("time".to_owned(), Value::String(clock::now().to_string()))]);
-    let via = headers
-        .get("x-aeterna-client-kind")
-        .and_then(|value| value.to_str().ok());
-    if let Some(via) = via.filter(|kind| ["cli", "ui", "api"].contains(kind)) {
-        known.insert("via".to_owned(), Value::String(via.to_owned()));
-    }
-    known
 }

@@ -75,7 +75,8 @@ fn an_accepted_policy_changes_under_a_reviewers_hand_only() {
     let old = stored(Kind::Policy, Status::Accepted);
     let wanted = snapshot(Kind::Policy, Status::Accepted, "new");
     let ask = |role| plan(Some(&old), &wanted, HERE, &rights(role));
-    assert_eq!(ask("TechLead"), Ok(Plan::Store(Action::Changed)));
+    assert_eq!(ask("Architect"), Ok(Plan::Store(Action::Changed)));
+    assert_eq!(ask("TechLead"), Err(Refusal::MayNotReview));
     assert_eq!(ask("Developer"), Err(Refusal::MayNotReview));
     assert_eq!(ask("Viewer"), Err(Refusal::MayNotWrite));
 }
@@ -133,6 +134,39 @@ fn a_deletion_names_its_version_and_what_is_accepted_needs_a_reviewer() {
         Err(Refusal::Outdated { version: 3 })
     );
     assert_eq!(plan_delete(None, HERE, &rights("Admin")), Err(Refusal::Absent));
+}
+
+#[test]
+fn anothers_proposal_is_its_authors_and_the_editors() {
+    let mut old = stored(Kind::Note, Status::Proposed);
+    old.author = "ben".to_owned();
+    for wanted in [
+        snapshot(Kind::Note, Status::Draft, "old"),
+        snapshot(Kind::Note, Status::Proposed, "new"),
+    ] {
+        let ask = |role| plan(Some(&old), &wanted, HERE, &rights(role));
+        assert_eq!(ask("Developer"), Err(Refusal::Anothers));
+        assert_eq!(ask("Agent"), Err(Refusal::Anothers));
+        assert!(ask("TechLead").is_ok());
+    }
+    let ask = |role| plan_delete(Some(&old), HERE, &rights(role));
+    assert_eq!(ask("Developer"), Err(Refusal::Anothers));
+    assert_eq!(ask("TechLead"), Ok(()));
+    let accepted = snapshot(Kind::Note, Status::Accepted, "old");
+    let ask = |role| plan(Some(&old), &accepted, HERE, &rights(role));
+    assert_eq!(ask("TechLead"), Err(Refusal::MayNotReview));
+    assert_eq!(ask("Architect"), Ok(Plan::Store(Action::Moved)));
+}
+
+#[test]
+fn what_was_accepted_for_ever_is_not_deleted() {
+    for status in [Status::Accepted, Status::Deprecated, Status::Superseded] {
+        let ask = |kind| plan_delete(Some(&stored(kind, status)), HERE, &rights("TenantAdmin"));
+        assert_eq!(ask(Kind::Spec), Err(Refusal::Standing { kind: "spec" }));
+        assert_eq!(ask(Kind::Note), Ok(()));
+    }
+    let proposed = stored(Kind::Adr, Status::Proposed);
+    assert_eq!(plan_delete(Some(&proposed), HERE, &rights("Developer")), Ok(()));
 }
 
 proptest! {

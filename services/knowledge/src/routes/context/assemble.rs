@@ -4,7 +4,7 @@
 //! a key that names the caller and every candidate with its version. So the cache saves time and never tells what has changed
 //! or may not be seen any more.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use axum::Json as Reply;
@@ -19,6 +19,7 @@ use uuid::Uuid;
 use aeterna_kit::auth::Caller;
 use aeterna_kit::http::extract::Json;
 use aeterna_kit::problem::{Code, Problem};
+use aeterna_policy::guard::Judge;
 
 use super::gather::{Gathered, gather};
 use crate::context::pack::pack;
@@ -176,6 +177,12 @@ pub struct Response {
     pub context: Context,
     /// The budget.
     pub token_budget: u32,
+    /// It holds, as it always does.
+    pub is_within_budget: bool,
+    /// How many sources are told.
+    pub entry_count: usize,
+    /// Their layers, by name.
+    pub layers_included: Vec<String>,
     /// Memories were asked for and could not be had in time.
     pub partial: bool,
     /// What is related to what the words found was looked at; without it, words alone decide.
@@ -200,19 +207,21 @@ pub struct Response {
 )]
 pub async fn assemble(
     caller: Caller,
+    judge: Judge,
     Shared(state): Shared<State>,
     headers: HeaderMap,
-    Json(request): Json<Request>,
+    Json(mut request): Json<Request>,
 ) -> Result<Reply<Response>, Problem> {
     let started = Instant::now();
-    check(&request)?;
+    check(&mut request)?;
     let Gathered {
         candidates,
         rows,
+        beyond,
         partial,
         linked,
-    } = gather(&state, &caller, &headers, &request).await?;
-    let key = key(&caller, &request, &candidates);
+    } = gather(&state, &caller, &judge, &headers, &request).await?;
+    let key = key(&caller, &request, &candidates, &beyond);
     let known = state
         .cache
         .get(&key)
@@ -228,12 +237,16 @@ pub async fn assemble(
         None => {
             metrics::counter!("cache_misses_total").increment(1);
             let question = request.query.clone();
-            let context = put_together(&state, key, request, candidates).await?;
+            let context = put_together(&state, key, request, candidates, beyond).await?;
             state.uses.count(&caller, &question, told(&context, &rows));
             context
         }
     };
+    let layers: BTreeSet<String> = context.entries.iter().map(|entry| entry.layer.clone()).collect();
     Ok(Reply(Response {
+        is_within_budget: u32::try_from(context.total_tokens).is_ok_and(|total| total <= token_budget),
+        entry_count: context.entries.len(),
+        layers_included: layers.into_iter().collect(),
         context,
         token_budget,
         partial,
@@ -243,7 +256,7 @@ pub async fn assemble(
     }))
 }
 
-fn check(request: &Request) -> Result<(), Problem> {
+fn check(request: &mut Request) -> Result<(), Problem> {
     let refused = |pointer: &str, message: &str| Err(Problem::field(Code::InvalidBody, pointer, message));
     if request.query.trim().is_empty() || request.query.len() > 4096 || request.query.contains('\0') {
         return refused("/query", "a query has 1 to 4096 bytes, and no NUL");
@@ -263,10 +276,14 @@ fn check(request: &Request) -> Result<(), Problem> {
     if request.pinned.len() > 20 {
         return refused("/pinned", "at most 20 items are pinned");
     }
-    for (place, path) in request.pinned.iter().enumerate() {
-        ItemPath::parse(path)
+    for (place, path) in request.pinned.iter_mut().enumerate() {
+        let checked = ItemPath::parse(path)
             .map_err(|error| Problem::field(Code::InvalidPath, format!("/pinned/{place}"), error.to_string()))?;
+        // As it is kept.
+        *path = checked.to_string();
     }
+    request.pinned.sort();
+    request.pinned.dedup();
     Ok(())
 }
 
@@ -277,7 +294,7 @@ fn told(context: &Context, rows: &HashMap<String, Uuid>) -> Vec<Uuid> {
 }
 
 /// Names the work: who asks what, and what there is to tell, each in its version.
-fn key(caller: &Caller, request: &Request, candidates: &[Candidate]) -> String {
+fn key(caller: &Caller, request: &Request, candidates: &[Candidate], beyond: &[(String, Reason)]) -> String {
     let mut references: Vec<(&str, String)> = candidates
         .iter()
         .map(|one| (one.reference.as_str(), format!("{:?}", one.relevance)))
@@ -288,7 +305,8 @@ fn key(caller: &Caller, request: &Request, candidates: &[Candidate]) -> String {
         caller.subject,
         caller.roles,
         request,
-        references
+        references,
+        beyond
     ]);
     format!("knowledge:context:{}", hex(&Sha256::digest(parts.to_string())))
 }
@@ -299,9 +317,10 @@ async fn put_together(
     key: String,
     request: Request,
     candidates: Vec<Candidate>,
+    beyond: Vec<(String, Reason)>,
 ) -> Result<Context, Problem> {
     let context_id: String = key.chars().rev().take(32).collect();
-    let context = tokio::task::spawn_blocking(move || build(context_id, &request, candidates))
+    let context = tokio::task::spawn_blocking(move || build(context_id, &request, candidates, beyond))
         .await
         .map_err(|error| Problem::hiding(Code::Internal, "the context could not be put together", &error))?;
     if let Ok(bytes) = serde_json::to_vec(&context) {
@@ -310,7 +329,7 @@ async fn put_together(
     Ok(context)
 }
 
-fn build(context_id: String, request: &Request, candidates: Vec<Candidate>) -> Context {
+fn build(context_id: String, request: &Request, candidates: Vec<Candidate>, beyond: Vec<(String, Reason)>) -> Context {
     let taste = Taste {
         min_relevance: request.min_relevance,
         lambda: request.mmr_lambda,
@@ -322,6 +341,7 @@ fn build(context_id: String, request: &Request, candidates: Vec<Candidate>) -> C
         .skip(packed.chosen.len())
         .map(|one| (one.candidate.reference.clone(), Reason::Budget));
     let dropped = over_budget
+        .chain(beyond)
         .chain(left_out)
         .map(|(reference, reason)| Dropped {
             r#ref: reference,

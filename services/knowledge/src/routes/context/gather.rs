@@ -10,15 +10,19 @@ use uuid::Uuid;
 
 use aeterna_kit::auth::Caller;
 use aeterna_kit::problem::Problem;
+use aeterna_policy::guard::Judge;
+use aeterna_policy::rbac::action;
 
 use super::assemble::Request;
 use crate::access::Rights;
 use crate::context::admit::{Found, TOLD, admit};
+use crate::context::rank::Reason;
 use crate::context::{Candidate, Source, either};
 use crate::graph::Age;
 use crate::graph::one::Graph;
-use crate::item::Severity;
+use crate::item::{Attributes, Kind, Severity, Status, Stored};
 use crate::memories::Hit;
+use crate::permissions::{about, about_stored};
 use crate::query::{self, Query};
 use crate::state::State;
 use crate::store::{self, Search};
@@ -38,6 +42,8 @@ pub(super) struct Gathered {
     pub candidates: Vec<Candidate>,
     /// The rows of those that are items, by their references.
     pub rows: HashMap<String, Uuid>,
+    /// What is not told for another reason than its rank.
+    pub beyond: Vec<(String, Reason)>,
     /// Memories were asked for and did not come.
     pub partial: bool,
     /// The graph was asked, and what is related to what was found is among the candidates.
@@ -48,6 +54,7 @@ pub(super) struct Gathered {
 pub(super) async fn gather(
     state: &State,
     caller: &Caller,
+    judge: &Judge,
     headers: &HeaderMap,
     request: &Request,
 ) -> Result<Gathered, Problem> {
@@ -64,14 +71,14 @@ pub(super) async fn gather(
             .inspect_err(|error| tracing::info!(%error, "a context goes without memories"))
             .ok()
     };
-    let (items, memories) = tokio::join!(items(state, caller, request), memories);
-    let (mut gathered, partial) = (items.map_err(|error| Problem::database(&error))?, memories.is_none());
+    let (items, memories) = tokio::join!(items(state, caller, judge, request), memories);
+    let (mut gathered, partial) = (items?, memories.is_none());
     gathered.candidates.extend(of_memories(memories.unwrap_or_default()));
     gathered.partial = partial;
     Ok(gathered)
 }
 
-async fn items(state: &State, caller: &Caller, request: &Request) -> sqlx::Result<Gathered> {
+async fn items(state: &State, caller: &Caller, judge: &Judge, request: &Request) -> Result<Gathered, store::Error> {
     let rights = Rights::of(caller);
     let layers: Vec<String> = request.layers.iter().map(|layer| layer.as_str().to_owned()).collect();
     let found = by_words(state, caller, &rights, &request.query, &layers).await?;
@@ -87,10 +94,20 @@ async fn items(state: &State, caller: &Caller, request: &Request) -> sqlx::Resul
     let mut gathered = Gathered {
         candidates: Vec::with_capacity(stored.len()),
         rows: HashMap::with_capacity(stored.len()),
+        beyond: Vec::new(),
         partial: false,
         linked,
     };
+    let blocking = stored.iter().filter(|one| must_be_followed(one)).count();
+    let mut pinned: Vec<&str> = request.pinned.iter().map(String::as_str).collect();
     for one in stored {
+        let may_see = [action::KNOWLEDGE_SEARCH, action::KNOWLEDGE_READ]
+            .into_iter()
+            .all(|action| judge.allows(about_stored(action, &one.path, &one.snapshot.attributes)));
+        if !may_see {
+            continue;
+        }
+        let path = one.path.clone();
         let id = one.id;
         let how = Found {
             relevance: relevance.get(&id).copied().unwrap_or_default(),
@@ -100,12 +117,45 @@ async fn items(state: &State, caller: &Caller, request: &Request) -> sqlx::Resul
         let Some(candidate) = admit(one, &rights, &request.layers, how) else {
             continue;
         };
+        pinned.retain(|name| *name != path);
         if candidate.pinned || request.include.has(candidate.source) {
             gathered.rows.insert(candidate.reference.clone(), id);
             gathered.candidates.push(candidate);
         }
     }
+    if request.include.policies && store::may_be_more(blocking) {
+        gathered.beyond = beyond(state, caller, judge, &layers).await?;
+        // Unless the question has led to it.
+        gathered
+            .beyond
+            .retain(|(reference, _)| !gathered.rows.contains_key(reference));
+    }
+    let absent = |path: &str| (format!("knowledge:{path}"), Reason::Absent);
+    gathered.beyond.extend(pinned.into_iter().map(absent));
     Ok(gathered)
+}
+
+fn must_be_followed(one: &Stored) -> bool {
+    let Attributes {
+        kind, severity, status, ..
+    } = one.snapshot.attributes;
+    (kind, severity, status) == (Kind::Policy, Severity::Block, Status::Accepted)
+}
+
+/// Policies that must be followed and are too many to be told; whoever follows the rest shall know of them.
+async fn beyond(
+    state: &State,
+    caller: &Caller,
+    judge: &Judge,
+    layers: &[String],
+) -> Result<Vec<(String, Reason)>, store::Error> {
+    let mut found = store::fetch_beyond(&state.pool, &caller.scope, layers).await?;
+    found.retain(|one| {
+        let what = [Kind::Policy.as_str(), &one.layer, Status::Accepted.as_str()];
+        judge.allows(about(action::KNOWLEDGE_READ, &one.path, what))
+    });
+    let name = |one: store::Beyond| (format!("knowledge:{}@{}", one.path, one.version), Reason::Budget);
+    Ok(found.into_iter().map(name).collect())
 }
 
 /// Searches items by the words of the question; the best has relevance 1.
@@ -155,16 +205,15 @@ async fn by_graph(
 }
 
 fn of_memories(hits: Vec<Hit>) -> Vec<Candidate> {
-    let best = hits.iter().map(|hit| hit.score).fold(f64::MIN_POSITIVE, f64::max);
     hits.into_iter()
         .map(|hit| Candidate {
+            relevance: hit.relevance(),
             reference: format!("memory:{}@{}", hit.memory.id, hit.memory.version),
             source: Source::Memory,
             layer: hit.memory.layer,
             title: None,
             summary: None,
             text: hit.memory.content,
-            relevance: hit.score / best,
             severity: Severity::Info,
             pinned: false,
         })

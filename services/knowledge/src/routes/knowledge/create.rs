@@ -12,7 +12,7 @@ use aeterna_kit::http::extract::Json;
 use aeterna_kit::problem::{Code, Problem};
 
 use super::body::Body;
-use super::tag::etag;
+use super::tag::{Form, etag};
 use crate::access::Rights;
 use crate::item::Item;
 use crate::item::change::Precondition;
@@ -67,7 +67,7 @@ pub(crate) fn respond(written: Written) -> Response {
         Outcome::Changed | Outcome::Unchanged => StatusCode::OK,
     };
     let headers = [
-        (header::ETAG, etag(written.stored.version)),
+        (header::ETAG, etag(written.stored.version, Form::Json)),
         (header::LOCATION, location(&written.stored.path)),
     ];
     let stored = Stored {

@@ -6,9 +6,12 @@ use utoipa::ToSchema;
 
 use aeterna_kit::page;
 use aeterna_kit::problem::Problem;
+use aeterna_policy::guard::Judge;
+use aeterna_policy::rbac::action;
 
 use super::get::Asked;
 use crate::path::FolderPath;
+use crate::permissions::about;
 use crate::store;
 
 /// What lies in a folder.
@@ -17,7 +20,7 @@ use crate::store;
 pub struct Listing {
     /// The folder, with a slash at its end; the root is empty.
     pub folder: String,
-    /// By name.
+    /// By name; without what the tenant's policies keep from the caller, so a page may be shorter than asked for.
     pub entries: Vec<Entry>,
     /// Where to go on; none at the end.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -72,12 +75,21 @@ pub(super) async fn list(asked: &Asked<'_>, folder: &FolderPath) -> Result<Listi
     .await
     .map_err(|error| Problem::database(&error))?;
     let next_cursor = page::cut(&mut found, limit).map(|last| pages.cursor(&last.after));
-    let entries = found.into_iter().map(|entry| show(&prefix, entry)).collect();
+    let shown = found.into_iter().map(|entry| show(&prefix, entry));
+    let entries = shown.filter(|entry| may_see(asked.judge, entry)).collect();
     Ok(Listing {
         folder: prefix,
         entries,
         next_cursor,
     })
+}
+
+fn may_see(judge: &Judge, entry: &Entry) -> bool {
+    let what = match &entry.item {
+        Some(head) => [head.kind.as_str(), &head.layer, &head.status],
+        None => [""; 3],
+    };
+    judge.allows(about(action::KNOWLEDGE_READ, &entry.path, what))
 }
 
 fn show(prefix: &str, entry: store::Entry) -> Entry {

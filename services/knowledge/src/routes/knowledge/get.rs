@@ -11,12 +11,15 @@ use aeterna_kit::auth::Caller;
 use aeterna_kit::http::extract::{Path, Query};
 use aeterna_kit::page;
 use aeterna_kit::problem::{Code, Problem};
+use aeterna_policy::guard::Judge;
+use aeterna_policy::rbac::action;
 
-use super::tag::{etag, is_known};
+use super::tag::{Form, etag, is_known};
 use super::{diff, export, folder, history, relations};
 use crate::access::Rights;
 use crate::item::{Item, Stored, front_matter};
 use crate::path::{FolderPath, ItemPath};
+use crate::permissions::about_stored;
 use crate::routes::refusal::{absent, path_problem};
 use crate::state::State;
 use crate::store;
@@ -58,11 +61,34 @@ pub struct Options {
     pub cursor: Option<String>,
 }
 
+impl Options {
+    /// Refuses what is said and does nothing: a caller who says it expects something of it.
+    fn check(&self, taken: &[&str]) -> Result<(), Problem> {
+        let said = [
+            ("view", self.view != View::Item),
+            ("version", self.version.is_some()),
+            ("from", self.from.is_some()),
+            ("to", self.to.is_some()),
+            ("depth", self.depth.is_some()),
+            ("limit", self.limit.is_some()),
+            ("cursor", self.cursor.is_some()),
+        ];
+        match said.iter().find(|(name, said)| *said && !taken.contains(name)) {
+            Some((name, _)) => {
+                let message = format!("{name} does nothing here");
+                Err(Problem::field(Code::InvalidParameter, *name, message))
+            }
+            None => Ok(()),
+        }
+    }
+}
+
 /// An item that the caller may see, and how it is asked for.
 pub(super) struct Asked<'a> {
     pub state: &'a State,
     pub caller: &'a Caller,
     pub rights: &'a Rights,
+    pub judge: &'a Judge,
     pub options: &'a Options,
 }
 
@@ -83,14 +109,16 @@ pub(super) struct Asked<'a> {
             content((Item = "application/json"), (String = "text/markdown"), (Vec<u8> = "application/x-tar"))),
         (status = 304, description = "The caller has it"),
         (status = 400, description = "A parameter or the cursor does not fit"),
+        (status = 403, description = "The caller's roles or the tenant's policies do not allow this"),
         (status = 404, description = "The tenant has no such item or version, or the caller may not see it"),
         (status = 410, description = "It was deleted"),
         (status = 422, description = "The path does not fit"),
-        (status = 503, description = "The database is away; see Retry-After"),
+        (status = 503, description = "The database is away, or too many exports are being read; see Retry-After"),
     )
 )]
 pub async fn get(
     caller: Caller,
+    judge: Judge,
     Shared(state): Shared<State>,
     Path(path): Path<String>,
     Query(options): Query<Options>,
@@ -101,12 +129,19 @@ pub async fn get(
         state: &state,
         caller: &caller,
         rights: &rights,
+        judge: &judge,
         options: &options,
     };
     if path.ends_with('/') {
         let folder = FolderPath::parse(&path).map_err(|error| path_problem("path", &error))?;
         return asked.folder(&folder, &headers).await;
     }
+    options.check(match options.view {
+        View::Item => &["version"],
+        View::History => &["view", "limit", "cursor"],
+        View::Diff => &["view", "from", "to"],
+        View::Relations => &["view", "depth", "limit"],
+    })?;
     let path = ItemPath::parse(&path).map_err(|error| path_problem("path", &error))?;
     let stored = asked.fetch(&path).await?;
     match options.view {
@@ -120,23 +155,33 @@ pub async fn get(
 impl Asked<'_> {
     /// Fetches what is in force at a path, live or deleted, if the caller may see it.
     pub(super) async fn fetch(&self, path: &ItemPath) -> Result<Stored, Problem> {
-        store::fetch(&self.state.pool, &self.caller.scope, path)
+        let stored = store::fetch(&self.state.pool, &self.caller.scope, path)
             .await
             .map_err(|error| Problem::database(&error))?
             .filter(|stored| self.rights.may_read(&stored.author, stored.snapshot.attributes.status))
-            .ok_or_else(|| absent(path))
+            .ok_or_else(|| absent(path))?;
+        self.check(&stored)?;
+        Ok(stored)
+    }
+
+    /// Asks the policies about all that the row says; the path is known to them from the door.
+    fn check(&self, stored: &Stored) -> Result<(), Problem> {
+        let about = about_stored(action::KNOWLEDGE_READ, &stored.path, &stored.snapshot.attributes);
+        self.judge.check(about)
     }
 
     /// Fetches what was at a path in a version, if the caller may see it.
     pub(super) async fn fetch_version(&self, path: &ItemPath, version: i64) -> Result<Stored, Problem> {
-        store::fetch_version(&self.state.pool, &self.caller.scope, path, version)
+        let stored = store::fetch_version(&self.state.pool, &self.caller.scope, path, version)
             .await
             .map_err(|error| Problem::database(&error))?
             .filter(|stored| self.rights.may_read(&stored.author, stored.snapshot.attributes.status))
             .ok_or_else(|| {
                 let detail = format!("the item at {path} has no version {version}");
                 Problem::new(Code::VersionNotFound, detail)
-            })
+            })?;
+        self.check(&stored)?;
+        Ok(stored)
     }
 
     async fn item(&self, path: &ItemPath, stored: Stored, headers: &HeaderMap) -> Result<Response, Problem> {
@@ -148,17 +193,22 @@ impl Asked<'_> {
             }
             None => stored,
         };
-        let mut response = if is_known(headers, stored.version) {
-            StatusCode::NOT_MODIFIED.into_response()
-        } else if prefers(headers, "text/markdown") {
-            let markdown = [(header::CONTENT_TYPE, "text/markdown; charset=utf-8")];
-            (markdown, front_matter::render(&stored.snapshot)).into_response()
+        let form = if prefers(headers, "text/markdown") {
+            Form::File
         } else {
-            Json(Item::from(stored.clone())).into_response()
+            Form::Json
+        };
+        let mut response = match form {
+            _ if is_known(headers, stored.version, form) => StatusCode::NOT_MODIFIED.into_response(),
+            Form::File => {
+                let markdown = [(header::CONTENT_TYPE, "text/markdown; charset=utf-8")];
+                (markdown, front_matter::render(&stored.snapshot)).into_response()
+            }
+            Form::Json => Json(Item::from(stored.clone())).into_response(),
         };
         let fixed = response.headers_mut();
         for (name, value) in [
-            (header::ETAG, etag(stored.version)),
+            (header::ETAG, etag(stored.version, form)),
             (
                 header::LAST_MODIFIED,
                 stored.updated_at.strftime("%a, %d %b %Y %T GMT").to_string(),
@@ -175,8 +225,10 @@ impl Asked<'_> {
 
     pub(super) async fn folder(&self, folder: &FolderPath, headers: &HeaderMap) -> Result<Response, Problem> {
         let mut response = if prefers(headers, export::TAR) {
+            self.options.check(&[])?;
             export::export(self, folder).await?
         } else {
+            self.options.check(&["limit", "cursor"])?;
             Json(folder::list(self, folder).await?).into_response()
         };
         let vary = HeaderValue::from_static("Accept");

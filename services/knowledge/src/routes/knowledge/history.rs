@@ -8,7 +8,7 @@ use aeterna_kit::page;
 use aeterna_kit::problem::Problem;
 
 use super::get::Asked;
-use crate::item::{Status, Stored, hex};
+use crate::item::{Stored, fingerprint};
 use crate::store;
 
 /// An item's versions.
@@ -34,7 +34,7 @@ pub struct Version {
     pub action: String,
     /// The status then.
     pub status: String,
-    /// SHA-256 of all that it said, as hex.
+    /// The hash of all that it said: `sha256:` and hex.
     pub content_hash: String,
     /// What its author said about it.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -52,15 +52,14 @@ pub(super) async fn list(asked: &Asked<'_>, stored: &Stored) -> Result<History, 
     let scope = &asked.caller.scope;
     let pages = page::List::new(scope.tenant(), &format!("history {}", stored.path));
     let below = pages.place(asked.options.cursor.as_deref())?.unwrap_or(i64::MAX);
-    let drafts = asked.rights.may_read(&stored.author, Status::Draft);
     let most = i64::from(limit) + 1;
-    let mut found = store::history(&asked.state.pool, scope, stored.id, drafts, below, most).await?;
+    let mut found = store::history(&asked.state.pool, scope, stored.id, asked.rights, below, most).await?;
     let next_cursor = page::cut(&mut found, limit).map(|last| pages.cursor(&last.version.to_string()));
     let show = |past: store::Past| Version {
         version: past.version,
         action: past.action,
         status: past.status,
-        content_hash: hex(&past.hash),
+        content_hash: fingerprint(&past.hash),
         message: past.message,
         author: past.author,
         created_at: past.created_at,

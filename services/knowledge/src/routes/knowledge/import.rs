@@ -10,11 +10,14 @@ use utoipa::{IntoParams, ToSchema};
 use aeterna_kit::auth::Caller;
 use aeterna_kit::http::extract::Query;
 use aeterna_kit::problem::{Code, FieldError, Problem};
+use aeterna_policy::guard::Judge;
 
 use super::upload;
 use crate::access::Rights;
-use crate::archive::{Fault, Refused};
+use crate::archive::{FAULTS, Fault, Member, Refused};
+use crate::item::draft::Draft;
 use crate::path::FolderPath;
+use crate::permissions::about_draft;
 use crate::routes::refusal::path_problem;
 use crate::state::State;
 use crate::store::{self, Failed, Outcome};
@@ -83,7 +86,7 @@ pub struct Response {
     responses(
         (status = 200, description = "All of it is there", body = Response),
         (status = 400, description = "A parameter does not fit"),
-        (status = 403, description = "The caller's roles do not allow this"),
+        (status = 403, description = "The caller's roles or the tenant's policies do not allow this; each file that they forbid is named"),
         (status = 409, description = "Some files cannot be written; each is named with its reason, and nothing was written"),
         (status = 413, description = "More than 2000 files or 16 MiB"),
         (status = 415, description = "The body is not application/x-tar"),
@@ -93,6 +96,7 @@ pub struct Response {
 )]
 pub async fn import(
     caller: Caller,
+    judge: Judge,
     Shared(state): Shared<State>,
     Query(options): Query<Options>,
     headers: HeaderMap,
@@ -107,7 +111,10 @@ pub async fn import(
         ));
     }
     require_tar(&headers)?;
-    let members = upload::receive(&state.imports, body, folder).await?;
+    // The members are held until they are stored, and so is the place.
+    let _place = upload::place(&state.imports)?;
+    let members = upload::receive(body, folder).await?;
+    judge_members(&judge, &members)?;
     let existing = match options.existing {
         Existing::Refuse => store::Existing::Refuse,
         Existing::Keep => store::Existing::Keep,
@@ -115,6 +122,22 @@ pub async fn import(
     };
     let imported = store::import(&state.pool, &caller.scope, &rights, members, existing).await?;
     Ok(Reply(report(imported)))
+}
+
+/// Asks the policies about each file, as about one that is written alone.
+fn judge_members(judge: &Judge, members: &[Member]) -> Result<(), Problem> {
+    let fault = |member: &Member| {
+        let about = about_draft(&member.path, &Draft::new(member.text.clone()));
+        let refused = judge.check(about).err()?;
+        let (name, message) = (member.path.to_string(), refused.detail);
+        Some(Fault { name, message })
+    };
+    let faults: Vec<Fault> = members.iter().filter_map(fault).take(FAULTS).collect();
+    if faults.is_empty() {
+        return Ok(());
+    }
+    let message = "the tenant's policies do not allow some of the archive's files";
+    Err(of_faults(Code::Forbidden, message, faults))
 }
 
 fn require_tar(headers: &HeaderMap) -> Result<(), Problem> {

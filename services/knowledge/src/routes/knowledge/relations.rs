@@ -8,11 +8,13 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use aeterna_kit::problem::{Code, Problem};
+use aeterna_policy::rbac::action;
 
 use super::get::Asked;
 use crate::graph::Age;
 use crate::graph::one::Reached;
 use crate::item::Stored;
+use crate::permissions::about;
 use crate::store::{self, Named};
 
 /// Steps at most.
@@ -92,7 +94,11 @@ pub(super) async fn find(asked: &Asked<'_>, stored: &Stored) -> Result<Relations
     let truncated = reached.len() > limit;
     reached.truncate(limit);
     let ids: Vec<Uuid> = reached.iter().map(|one| one.id).collect();
-    let named = store::names(pool, scope, asked.rights, &ids).await?;
+    let mut named = store::names(pool, scope, asked.rights, &ids).await?;
+    named.retain(|one| {
+        let what = [one.kind.as_str(), &one.layer, &one.status];
+        asked.judge.allows(about(action::KNOWLEDGE_READ, &one.path, what))
+    });
     Ok(Relations {
         path: stored.path.clone(),
         relations: show(from, &reached, &named),

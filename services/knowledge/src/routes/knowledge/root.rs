@@ -1,4 +1,4 @@
-//! `GET /api/v1/knowledge/`: the folder of everything.
+//! `GET /api/v1/knowledge/`, with or without the slash: the folder of everything.
 
 use axum::extract::State as Shared;
 use axum::http::HeaderMap;
@@ -7,6 +7,7 @@ use axum::response::Response;
 use aeterna_kit::auth::Caller;
 use aeterna_kit::http::extract::Query;
 use aeterna_kit::problem::Problem;
+use aeterna_policy::guard::Judge;
 
 use super::folder::Listing;
 use super::get::{Asked, Options};
@@ -23,11 +24,12 @@ use crate::state::State;
     responses(
         (status = 200, description = "What lies there", content((Listing = "application/json"), (Vec<u8> = "application/x-tar"))),
         (status = 400, description = "A parameter or the cursor does not fit"),
-        (status = 503, description = "The database is away; see Retry-After"),
+        (status = 503, description = "The database is away, or too many exports are being read; see Retry-After"),
     )
 )]
 pub async fn root(
     caller: Caller,
+    judge: Judge,
     Shared(state): Shared<State>,
     Query(options): Query<Options>,
     headers: HeaderMap,
@@ -36,7 +38,30 @@ pub async fn root(
         state: &state,
         caller: &caller,
         rights: &Rights::of(&caller),
+        judge: &judge,
         options: &options,
     };
     asked.folder(&FolderPath::root(), &headers).await
+}
+
+/// Does the same as with a slash at its end.
+///
+/// # Errors
+/// Those of the document.
+#[utoipa::path(
+    get, path = "/api/v1/knowledge", tag = "knowledge", params(Options),
+    responses(
+        (status = 200, description = "What lies there", content((Listing = "application/json"), (Vec<u8> = "application/x-tar"))),
+        (status = 400, description = "A parameter or the cursor does not fit"),
+        (status = 503, description = "The database is away, or too many exports are being read; see Retry-After"),
+    )
+)]
+pub async fn all(
+    caller: Caller,
+    judge: Judge,
+    shared: Shared<State>,
+    options: Query<Options>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    root(caller, judge, shared, options, headers).await
 }

@@ -14,10 +14,13 @@ use aeterna_kit::auth::Caller;
 use aeterna_kit::http::extract::Json;
 use aeterna_kit::page;
 use aeterna_kit::problem::{Code, Problem};
+use aeterna_policy::guard::Judge;
+use aeterna_policy::rbac::action;
 
 use crate::access::Rights;
 use crate::item::{Kind, Layer, Status};
-use crate::path::LONGEST;
+use crate::path::{LONGEST, compose};
+use crate::permissions::about;
 use crate::query;
 use crate::state::State;
 use crate::store::{self, Hit, RANKED, Search};
@@ -117,9 +120,9 @@ pub type Facets = BTreeMap<String, BTreeMap<String, i64>>;
 pub struct Response {
     /// Best first.
     pub items: Vec<Found>,
-    /// How many items match.
+    /// How many items match; where the tenant has policies of its own, how many are on this page.
     pub total: i64,
-    /// Of all that match: by kind, layer and status, each value and how many.
+    /// Of all that `total` counts: by kind, layer and status, each value and how many.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub facets: Option<Facets>,
     /// More match than are ranked: of 2000 that were changed last, these are the best.
@@ -146,6 +149,7 @@ pub struct Response {
 )]
 pub async fn search(
     caller: Caller,
+    judge: Judge,
     Shared(state): Shared<State>,
     Json(mut request): Json<Request>,
 ) -> Result<Reply<Response>, Problem> {
@@ -165,18 +169,38 @@ pub async fn search(
         .await
         .map_err(|error| Problem::database(&error))?;
     let next_cursor = page::cut(&mut found.hits, limit).map(|hit| pages.cursor(&place(hit)));
+    let partly_ranked = found.total > i64::from(RANKED);
+    if judge.is_selective() {
+        hide(&mut found, &judge);
+    }
     let mut facets = Facets::new();
     for (facet, value, count) in found.facets {
-        facets.entry(facet).or_default().insert(value, count);
+        *facets.entry(facet).or_default().entry(value).or_default() += count;
     }
     Ok(Reply(Response {
         items: found.hits.into_iter().map(show).collect(),
         total: found.total,
         facets: request.facets.then_some(facets),
-        partly_ranked: found.total > i64::from(RANKED),
+        partly_ranked,
         next_cursor,
         took_ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
     }))
+}
+
+/// Takes out what the policies keep from the caller. What matches elsewhere is then not counted: a number would tell of it.
+fn hide(found: &mut store::Found, judge: &Judge) {
+    found.hits.retain(|hit| {
+        let what = [hit.kind.as_str(), &hit.layer, &hit.status];
+        [action::KNOWLEDGE_SEARCH, action::KNOWLEDGE_READ]
+            .into_iter()
+            .all(|action| judge.allows(about(action, &hit.path, what)))
+    });
+    found.total = i64::try_from(found.hits.len()).unwrap_or(i64::MAX);
+    let facets = |hit: &Hit| {
+        [("kind", &hit.kind), ("layer", &hit.layer), ("status", &hit.status)]
+            .map(|(facet, value)| (facet.to_owned(), value.clone(), 1))
+    };
+    found.facets = found.hits.iter().flat_map(facets).collect();
 }
 
 fn check(request: &Request, limit: u16) -> Result<Search, Problem> {
@@ -201,7 +225,7 @@ fn check(request: &Request, limit: u16) -> Result<Search, Problem> {
         kinds: request.kinds.iter().map(|kind| kind.as_str().to_owned()).collect(),
         statuses: request.status.iter().map(|status| status.as_str().to_owned()).collect(),
         tags: request.tags.clone(),
-        prefix: request.path_prefix.clone(),
+        prefix: compose(&request.path_prefix),
         since: request.updated_after,
         after: None,
         // One more tells whether there is more.

@@ -1,6 +1,7 @@
 //! Entity tags and what callers demand by them (RFC 9110).
 //!
-//! An item's tag is its version, which no two states of an item share, whichever form it is read in.
+//! An item's tag is its version, which no two states of an item share, and the form that it is read in. A write takes the tag
+//! of either form: both name the same state.
 
 use axum::http::{HeaderMap, HeaderName, header};
 
@@ -8,9 +9,24 @@ use aeterna_kit::problem::{Code, Problem};
 
 use crate::item::change::Precondition;
 
-/// Returns a version's entity tag.
-pub(super) fn etag(version: i64) -> String {
-    format!("\"{version}\"")
+/// What the tag of a Markdown file ends with.
+const FILE: &str = "-md";
+
+/// The form that an item is read in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    /// JSON.
+    Json,
+    /// A Markdown file.
+    File,
+}
+
+/// Returns a version's entity tag in a form.
+pub(super) fn etag(version: i64, form: Form) -> String {
+    match form {
+        Form::Json => format!("\"{version}\""),
+        Form::File => format!("\"{version}{FILE}\""),
+    }
 }
 
 /// Reads what a write demands of what is there.
@@ -35,15 +51,15 @@ pub(super) fn demanded(headers: &HeaderMap) -> Result<Precondition, Problem> {
     }
 }
 
-/// Tells whether the caller of a read has this version already.
-pub(super) fn is_known(headers: &HeaderMap, current: i64) -> bool {
+/// Tells whether the caller of a read has this version already, in this form.
+pub(super) fn is_known(headers: &HeaderMap, current: i64, form: Form) -> bool {
     let Ok(Some(tags)) = text(headers, &header::IF_NONE_MATCH) else {
         return false;
     };
     tags == "*"
         || tags
             .split(',')
-            .any(|tag| version(tag.trim().trim_start_matches("W/")) == Some(current))
+            .any(|tag| tag.trim().trim_start_matches("W/") == etag(current, form))
 }
 
 fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a str>, Problem> {
@@ -52,5 +68,6 @@ fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a str>
 }
 
 fn version(tag: &str) -> Option<i64> {
-    tag.strip_prefix('"')?.strip_suffix('"')?.parse().ok()
+    let inside = tag.strip_prefix('"')?.strip_suffix('"')?;
+    inside.strip_suffix(FILE).unwrap_or(inside).parse().ok()
 }

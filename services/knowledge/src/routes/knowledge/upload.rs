@@ -1,11 +1,10 @@
 //! An archive on its way in: read while it arrives, on a thread that may wait.
 
 use std::io::{self, Read};
-use std::sync::Arc;
 
 use axum::body::{Body, Bytes};
 use futures::StreamExt as _;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{Semaphore, SemaphorePermit, mpsc};
 
 use aeterna_kit::problem::{Code, Problem};
 
@@ -18,11 +17,15 @@ pub const AT_ONCE: usize = 4;
 /// Pieces of the body that wait for their reader.
 const WAITING: usize = 4;
 
-/// Receives an archive.
-pub(super) async fn receive(imports: &Arc<Semaphore>, body: Body, folder: FolderPath) -> Result<Vec<Member>, Problem> {
-    let _place = imports
+/// Takes a place for an archive, to be held until all of it is stored.
+pub(super) fn place(imports: &Semaphore) -> Result<SemaphorePermit<'_>, Problem> {
+    imports
         .try_acquire()
-        .map_err(|_| Problem::new(Code::Overloaded, "other archives are being read; try again soon"))?;
+        .map_err(|_| Problem::new(Code::Overloaded, "other archives are being read; try again soon"))
+}
+
+/// Receives an archive.
+pub(super) async fn receive(body: Body, folder: FolderPath) -> Result<Vec<Member>, Problem> {
     let (sender, receiver) = mpsc::channel(WAITING);
     let reading = tokio::task::spawn_blocking(move || archive::read(Pieces::new(receiver), &folder));
     let mut stream = body.into_data_stream();

@@ -12,6 +12,7 @@ use utoipa::ToSchema;
 use aeterna_kit::auth::Caller;
 use aeterna_kit::http::extract::Json;
 use aeterna_kit::problem::{Code, Problem};
+use aeterna_policy::guard::Judge;
 
 use super::material::{EventBody, Material, collect};
 use crate::access::Rights;
@@ -19,11 +20,13 @@ use crate::item::change::Precondition;
 use crate::item::draft::Draft;
 use crate::item::{Item, Kind, Layer, Status, hex};
 use crate::notes::Sections;
+use crate::notes::plain::{line, plain};
 use crate::notes::redact::redact;
 use crate::path::ItemPath;
+use crate::permissions::about_draft;
 use crate::routes::knowledge::create::location;
 use crate::state::State;
-use crate::store::{self, Outcome, Wanted, Written};
+use crate::store::{self, Outcome, Wanted};
 
 /// What to make a note of: exactly one of events, text and sourceRefs.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -95,6 +98,7 @@ pub struct Note {
 )]
 pub async fn create(
     caller: Caller,
+    judge: Judge,
     Shared(state): Shared<State>,
     Json(request): Json<Request>,
 ) -> Result<Response, Problem> {
@@ -105,16 +109,95 @@ pub async fn create(
             "your roles do not allow to write knowledge",
         ));
     }
-    let mut material = collect(&state, &caller, &request).await?;
-    let (sections, generator) = distil(&state, &mut material).await;
-    let title = title(&request, &sections, &mut material.redactions);
+    let material = collect(&state, &caller, &judge, &request).await?;
+    let Made {
+        path,
+        draft,
+        sections,
+        generator,
+        redactions,
+        quality,
+    } = make(&state, &request, &material).await?;
+    judge.check(about_draft(&path, &draft))?;
+    let wanted = Wanted {
+        path,
+        draft,
+        demanded: Precondition::Absent,
+        message: None,
+    };
+    let written = store::put(&state.pool, &caller.scope, &rights, wanted).await?;
+    let unchanged = written.outcome == Outcome::Unchanged;
+    let status = if unchanged { StatusCode::OK } else { StatusCode::CREATED };
+    let location = [(header::LOCATION, location(&written.stored.path))];
+    let note = Note {
+        item: Item::from(written.stored),
+        sections,
+        quality_score: quality,
+        source_count: material.sources,
+        redactions,
+        generator,
+        unchanged,
+    };
+    Ok((status, location, Reply(note)).into_response())
+}
+
+/// A note that can be written.
+struct Made {
+    path: ItemPath,
+    draft: Draft,
+    sections: Sections,
+    generator: Generator,
+    redactions: usize,
+    quality: f64,
+}
+
+/// Asks the model if there is one, and does without it where it fails, or says what cannot be an item.
+async fn make(state: &State, request: &Request, material: &Material) -> Result<Made, Problem> {
+    if let Some(model) = &state.model {
+        let said = model.distil(&material.text).await;
+        let said = said.inspect_err(|error| tracing::info!(%error, "a note is made without the model"));
+        if let Ok(said) = said {
+            let (sections, redactions) = clean(&said);
+            let generator = Generator {
+                kind: "model",
+                model: Some(model.name.clone()),
+            };
+            let made = compose(request, material, sections, generator, redactions)?;
+            match made.draft.clone().resolve(&made.path, None) {
+                Ok(_) => return Ok(made),
+                Err(error) => tracing::info!(%error, "what the model says is no note: it is made without"),
+            }
+        }
+    }
+    let generator = Generator {
+        kind: "extractive",
+        model: None,
+    };
+    compose(request, material, material.sections.clone(), generator, 0)
+}
+
+/// Makes the note of what was found; `redactions` of it come from what the model said.
+fn compose(
+    request: &Request,
+    material: &Material,
+    sections: Sections,
+    generator: Generator,
+    redactions: usize,
+) -> Result<Made, Problem> {
+    let mut redactions = material.redactions + redactions;
+    let title = title(request, &sections, &mut redactions);
+    let tags = request.tags.iter().map(|tag| {
+        let found = redact(tag);
+        redactions += found.count;
+        found.text
+    });
+    let tags = tags.collect();
     let quality = sections.quality(material.sources);
-    let path = path_of(&title, &material)?;
-    let tags = request.tags.iter().map(|tag| redact(tag).text).collect();
     let metadata = json!({
-        "generator": generator.kind, "qualityScore": quality, "redactions": material.redactions,
+        "generator": generator.kind, "qualityScore": quality, "redactions": redactions,
         "sourceCount": material.sources, "sources": material.references,
     });
+    let path = path_of(&title, material)?;
     let draft = Draft {
         content: sections.render(&title),
         title: Some(title),
@@ -125,47 +208,31 @@ pub async fn create(
         metadata: Some(metadata.as_object().cloned().unwrap_or_else(Map::new)),
         ..Draft::default()
     };
-    let wanted = Wanted {
+    Ok(Made {
         path,
         draft,
-        demanded: Precondition::Absent,
-        message: None,
-    };
-    let written = store::put(&state.pool, &caller.scope, &rights, wanted).await?;
-    Ok(respond(written, sections, quality, &material, generator))
+        sections,
+        generator,
+        redactions,
+        quality,
+    })
 }
 
-/// Asks the model if there is one, and does without it where it fails.
-async fn distil(state: &State, material: &mut Material) -> (Sections, Generator) {
-    if let Some(model) = &state.model {
-        match model.distil(&material.text).await {
-            Ok(said) => {
-                let model = Some(model.name.clone());
-                return (
-                    clean(&said, &mut material.redactions),
-                    Generator { kind: "model", model },
-                );
-            }
-            Err(error) => tracing::info!(%error, "a note is made without the model"),
-        }
-    }
-    let (kind, model) = ("extractive", None);
-    (std::mem::take(&mut material.sections), Generator { kind, model })
-}
-
-/// What a model says may hold a secret as well.
-fn clean(said: &Sections, redactions: &mut usize) -> Sections {
+/// What a model says may hold a secret as well; returns how many it held.
+fn clean(said: &Sections) -> (Sections, usize) {
+    let mut redactions = 0;
     let mut clean = |text: &str| {
-        let found = redact(&text.replace('\0', ""));
-        *redactions += found.count;
+        let found = redact(&plain(text));
+        redactions += found.count;
         found.text
     };
-    Sections {
+    let sections = Sections {
         context: clean(&said.context),
         problem: clean(&said.problem),
         solution: clean(&said.solution),
         patterns: said.patterns.iter().map(|pattern| clean(pattern)).collect(),
-    }
+    };
+    (sections, redactions)
 }
 
 fn title(request: &Request, sections: &Sections, redactions: &mut usize) -> String {
@@ -178,17 +245,12 @@ fn title(request: &Request, sections: &Sections, redactions: &mut usize) -> Stri
         .into_iter()
         .find(|section| !section.is_empty())
         .map_or("Note", String::as_str);
-    let line: String = first
-        .split(['.', '!', '?'])
-        .next()
-        .unwrap_or(first)
-        .chars()
-        .take(80)
-        .collect();
-    if line.trim().is_empty() {
+    let sentence = first.split(['.', '!', '?']).next().unwrap_or(first);
+    let title: String = line(sentence).chars().take(80).collect();
+    if title.trim().is_empty() {
         "Note".to_owned()
     } else {
-        line.trim().to_owned()
+        title.trim().to_owned()
     }
 }
 
@@ -209,26 +271,4 @@ fn path_of(title: &str, material: &Material) -> Result<ItemPath, Problem> {
     let slug = if slug.is_empty() { "note" } else { &slug };
     ItemPath::parse(&format!("notes/{slug}-{hash}.md"))
         .map_err(|error| Problem::hiding(Code::Internal, "the note has no place", &error))
-}
-
-fn respond(
-    written: Written,
-    sections: Sections,
-    quality_score: f64,
-    material: &Material,
-    generator: Generator,
-) -> Response {
-    let unchanged = written.outcome == Outcome::Unchanged;
-    let status = if unchanged { StatusCode::OK } else { StatusCode::CREATED };
-    let location = [(header::LOCATION, location(&written.stored.path))];
-    let note = Note {
-        item: Item::from(written.stored),
-        sections,
-        quality_score,
-        source_count: material.sources,
-        redactions: material.redactions,
-        generator,
-        unchanged,
-    };
-    (status, location, Reply(note)).into_response()
 }

@@ -5,14 +5,18 @@ use utoipa::ToSchema;
 
 use aeterna_kit::auth::Caller;
 use aeterna_kit::problem::{Code, Problem};
+use aeterna_policy::guard::Judge;
+use aeterna_policy::rbac::action;
 
 use super::create::Request;
 use crate::access::Rights;
 use crate::item::Status;
 use crate::notes::Sections;
 use crate::notes::distil::{self, Event};
+use crate::notes::plain::plain;
 use crate::notes::redact::redact;
 use crate::path::ItemPath;
+use crate::permissions::about_stored;
 use crate::routes::refusal::{absent, path_problem};
 use crate::state::State;
 use crate::{markdown, store};
@@ -52,11 +56,16 @@ pub(super) struct Material {
 }
 
 /// Collects the material of a request.
-pub(super) async fn collect(state: &State, caller: &Caller, request: &Request) -> Result<Material, Problem> {
+pub(super) async fn collect(
+    state: &State,
+    caller: &Caller,
+    judge: &Judge,
+    request: &Request,
+) -> Result<Material, Problem> {
     match (&request.events, &request.text, &request.source_refs) {
         (Some(events), None, None) => of_events(events),
         (None, Some(text), None) => of_text(text),
-        (None, None, Some(references)) => of_references(state, caller, references).await,
+        (None, None, Some(references)) => of_references(state, caller, judge, references).await,
         _ => Err(Problem::field(
             Code::InvalidBody,
             "",
@@ -72,7 +81,7 @@ fn of_events(bodies: &[EventBody]) -> Result<Material, Problem> {
     }
     let mut redactions = 0;
     let mut clean = |text: &str| {
-        let found = redact(text);
+        let found = redact(&plain(text));
         redactions += found.count;
         found.text
     };
@@ -87,7 +96,7 @@ fn of_events(bodies: &[EventBody]) -> Result<Material, Problem> {
             let message = format!("a field of an event has at most {FIELD} bytes, and no NUL");
             return Err(Problem::field(Code::InvalidBody, format!("/events/{place}"), message));
         }
-        if body.description.trim().is_empty() {
+        if plain(&body.description).trim().is_empty() {
             let message = "an event says what was done";
             return Err(Problem::field(
                 Code::InvalidBody,
@@ -135,7 +144,7 @@ fn of_text(text: &str) -> Result<Material, Problem> {
     distilled(text, None, Vec::new())
 }
 
-async fn of_references(state: &State, caller: &Caller, paths: &[String]) -> Result<Material, Problem> {
+async fn of_references(state: &State, caller: &Caller, judge: &Judge, paths: &[String]) -> Result<Material, Problem> {
     if paths.is_empty() || paths.len() > REFERENCES {
         let message = format!("a note is made of 1 to {REFERENCES} items");
         return Err(Problem::field(Code::InvalidBody, "/sourceRefs", message));
@@ -153,6 +162,8 @@ async fn of_references(state: &State, caller: &Caller, paths: &[String]) -> Resu
         if stored.snapshot.attributes.status == Status::Draft && stored.author != caller.subject {
             return Err(absent(&path));
         }
+        let about = about_stored(action::KNOWLEDGE_READ, &stored.path, &stored.snapshot.attributes);
+        judge.check(about)?;
         text.push_str(&stored.snapshot.body);
         text.push_str("\n\n");
         references.push(format!("{}@{}", stored.path, stored.version));
@@ -161,7 +172,7 @@ async fn of_references(state: &State, caller: &Caller, paths: &[String]) -> Resu
 }
 
 fn distilled(text: &str, sources: Option<usize>, references: Vec<String>) -> Result<Material, Problem> {
-    let clean = redact(text);
+    let clean = redact(&plain(text));
     let sentences: usize = markdown::paragraphs(&clean.text)
         .iter()
         .map(|paragraph| markdown::sentences(paragraph).len())

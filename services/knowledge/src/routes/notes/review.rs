@@ -8,12 +8,14 @@ use utoipa::ToSchema;
 use aeterna_kit::auth::Caller;
 use aeterna_kit::http::extract::Json;
 use aeterna_kit::problem::{Code, Problem};
+use aeterna_policy::guard::Judge;
 
 use crate::access::Rights;
 use crate::item::change::Precondition;
 use crate::item::draft::Draft;
 use crate::item::{Kind, Status, front_matter};
 use crate::path::ItemPath;
+use crate::permissions::{about_stored, required};
 use crate::routes::knowledge::create::{Stored, respond};
 use crate::routes::refusal::{absent, path_problem};
 use crate::state::State;
@@ -77,6 +79,7 @@ pub struct Request {
 )]
 pub async fn review(
     caller: Caller,
+    judge: Judge,
     Shared(state): Shared<State>,
     Json(request): Json<Request>,
 ) -> Result<Response, Problem> {
@@ -98,6 +101,11 @@ pub async fn review(
         .ok_or_else(|| absent(&path))?;
     let mut next = stored.snapshot;
     next.attributes.status = request.decision.status();
+    judge.check(about_stored(
+        required(Some(next.attributes.status)),
+        path.as_str(),
+        &next.attributes,
+    ))?;
     let wanted = Wanted {
         path,
         // As a file it is read back as it is, whatever its text begins with.

@@ -299,3 +299,59 @@ async fn of_too_many_archives_at_once_some_are_told_to_come_back() -> Result<()>
     })
     .await
 }
+
+#[tokio::test]
+async fn an_import_keeps_its_place_until_it_is_stored() -> Result<()> {
+    let service = Service::start().await?;
+    service
+        .note(ADMIN, "a.md", "the tenant has a head")
+        .await?
+        .expect(201)?;
+    let places = || service.state.imports.available_permits();
+    let all = places();
+    let mut held = service.root.begin().await?;
+    sqlx::query("select from knowledge.heads for update")
+        .execute(&mut *held)
+        .await?;
+    let archive = archive(&[("b.md", "---\nkind: note\nlayer: team\n---\ntext")])?;
+    let storing = async {
+        let imported = import(&service, ADMIN, "", archive).await?;
+        imported.expect(200)
+    };
+    let looking = async {
+        wait_until("the archive is read, and waits to be stored", async || {
+            let waiting: i64 = sqlx::query_scalar(
+                "select count(*) from pg_locks l join pg_database d on d.oid = l.database or l.database is null
+                 where not l.granted and d.datname = current_database()
+                   and l.pid in (select pid from pg_stat_activity where datname = current_database())",
+            )
+            .fetch_one(&service.root)
+            .await?;
+            Ok(waiting > 0)
+        })
+        .await?;
+        ensure!(places() == all - 1, "{} of {all} places", places());
+        held.rollback().await?;
+        Ok(())
+    };
+    tokio::try_join!(storing, looking)?;
+    ensure!(places() == all, "the place was not given back");
+    Ok(())
+}
+
+#[tokio::test]
+async fn of_too_many_exports_at_once_some_are_told_to_come_back() -> Result<()> {
+    let service = Service::start().await?;
+    service.note(ADMIN, "a.md", "text").await?.expect(201)?;
+    let exports = std::sync::Arc::clone(&service.state.exports);
+    let all = exports.available_permits();
+    let taken = exports.clone().acquire_many_owned(u32::try_from(all)?).await?;
+    let request = service.request(ADMIN, Method::GET, "/knowledge/").header("Accept", TAR);
+    send(request).await?.expect_problem(503, "OVERLOADED")?;
+    drop(taken);
+    export(&service, ADMIN, "").await?;
+    wait_until("the place is given back", async || {
+        Ok(exports.available_permits() == all)
+    })
+    .await
+}

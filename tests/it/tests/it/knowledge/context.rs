@@ -105,8 +105,15 @@ async fn anothers_draft_is_never_told_even_when_it_is_pinned() -> Result<()> {
     let mine = assemble(&service, ADMIN, ask.clone()).await?;
     ensure!(refs(&mine).contains(&"knowledge:d.md@1"), "{}", mine.text);
     let theirs = assemble(&service, As("acme", "ben", "Developer"), ask).await?;
+    // It is as absent as what nobody has written.
     ensure!(
-        !theirs.text.contains("d.md") && !theirs.text.contains("secret draft"),
+        !refs(&theirs).contains(&"knowledge:d.md@1") && !theirs.text.contains("secret draft"),
+        "{}",
+        theirs.text
+    );
+    let dropped = theirs.body["dropped"].as_array();
+    ensure!(
+        dropped.is_some_and(|all| all.contains(&json!({"ref": "knowledge:d.md", "reason": "absent"}))),
         "{}",
         theirs.text
     );

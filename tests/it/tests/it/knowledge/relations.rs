@@ -303,3 +303,28 @@ async fn a_context_tells_what_is_linked_to_what_was_found_and_what_is_told_with_
     ensure!(refs(&soup) == ["knowledge:soup.md@1"], "{}", soup.text);
     Ok(())
 }
+
+#[tokio::test]
+async fn without_the_library_a_large_tenant_is_not_read_through_for_the_links_of_one_item() -> Result<()> {
+    let options = ["--auth-mode", "disabled", "--duckdb-library", "/no/such/library.so"];
+    let service = Service::start_on(Postgres::shared().await?, &options).await?;
+    store(&service, "a.md", "See [b](b.md).").await?;
+    store(&service, "b.md", "The end.").await?;
+    let fill = "insert into knowledge.items (tenant_id, path, folded, kind, layer, status, severity, title, tags, author, version)
+        select 'acme', 'n/' || n, 'n/' || n, 'note', 'team', 'accepted', 'info', 'x', '{}', 'ann', 1
+        from generate_series(1, 20000) n";
+    sqlx::query(fill).execute(&service.root).await?;
+    sqlx::query("analyze knowledge.items").execute(&service.root).await?;
+    let scans = async || -> Result<i64> {
+        let query = "select idx_scan from pg_stat_user_indexes where indexrelname = 'items_by_folded'";
+        Ok(sqlx::query_scalar(query).fetch_one(&service.root).await?)
+    };
+    let before = scans().await?;
+    // More than the two writes can have made. Counts arrive when their session has been at rest for a second.
+    wait_until("the links are found by their index", async || {
+        let found = relations(&service, ADMIN, "a.md").await?;
+        ensure!(ways(&found) == ["link out b.md"], "{}", found.text);
+        Ok(scans().await? > before + 20)
+    })
+    .await
+}

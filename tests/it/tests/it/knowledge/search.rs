@@ -223,7 +223,7 @@ const FILL: &str = "
     insert into knowledge.items (tenant_id, path, folded, kind, layer, status, severity, title, tags, author, version)
     select 'acme', 'f/' || n, 'f/' || n, 'note', 'team', 'accepted', 'info', 'title w' || n % 500, array['a'], 'x', 1
     from generate_series(1, 50000) n;
-    insert into knowledge.versions (tenant_id, item_id, version, action, status, attributes, body, content_hash, author)
+    insert into knowledge.versions (tenant_id, item_id, version, action, status, attributes, body, content_hash, author, owner)
     select i.tenant_id, i.item_id, 1, 'created', 'accepted', '{}', t.body, '', 'x'
     from knowledge.items i, lateral (
         select string_agg('w' || floor(power(random(), 3) * 20000)::int, ' ') as body

@@ -47,7 +47,8 @@ async fn a_foreign_tenant_sees_and_touches_nothing() -> Result<()> {
     let ask = json!({"query": "zebra plan", "pinned": ["secret/plan.md"], "include": {"memories": false}});
     let told = service.post(FOREIGN, "/context/assemble", &ask).await?;
     ensure!(
-        told.body["entries"] == json!([]) && told.body["dropped"] == json!([]),
+        told.body["entries"] == json!([])
+            && told.body["dropped"] == json!([{"ref": "knowledge:secret/plan.md", "reason": "absent"}]),
         "{}",
         told.text
     );
