@@ -122,3 +122,49 @@ fn equal_sets_have_equal_hashes_in_any_order() {
     let newer = Compiled::build(vec![Active { version: 2, ..a }]);
     assert_ne!(forth.hash(), newer.hash());
 }
+
+fn remembered(set: &Compiled) -> usize {
+    set.slices.read().expect("not poisoned").made.len()
+}
+
+#[test]
+fn whatever_callers_ask_about_only_places_that_policies_name_are_remembered() {
+    let text = r#"forbid (principal, action == Action::"memory.delete", resource);"#;
+    let set = Compiled::build(vec![cedar_policy("keep", "team", &json!({"teamId": "red"}), text)]);
+    let ask = |action: &str, place| set.decide(&question(Role::TechLead, action, &place), at(NOW));
+    for n in 0..1_000 {
+        let invented = ask(&format!("memory.invented-{n}"), json!({}));
+        assert!(!invented.allowed && invented.reason.is_some());
+        assert!(
+            ask(
+                "memory.delete",
+                json!({"orgId": n.to_string(), "teamId": format!("blue-{n}")})
+            )
+            .allowed
+        );
+        assert!(!ask("memory.delete", json!({"projectId": n.to_string(), "teamId": "red"})).allowed);
+    }
+    assert_eq!(remembered(&set), 2, "in the team, and elsewhere");
+}
+
+#[test]
+fn what_is_remembered_has_an_end() {
+    let text = r#"forbid (principal, action == Action::"memory.read", resource);"#;
+    let teams = 0..150;
+    let in_team = |n: i32| cedar_policy("a", "team", &json!({"teamId": n.to_string()}), text);
+    let everywhere = (0..700).map(|n| cedar_policy(&format!("all {n}"), "company", &json!({}), text));
+    let set = Compiled::build(everywhere.chain(teams.clone().map(in_team)).collect());
+    let mut most = 0;
+    for n in teams {
+        let place = json!({"teamId": n.to_string()});
+        assert!(
+            !set.decide(&question(Role::Viewer, "memory.read", &place), at(NOW))
+                .allowed
+        );
+        most = most.max(remembered(&set));
+    }
+    assert!(
+        (10..=REMEMBERED / 700 + 1).contains(&most),
+        "{most} slices of 700 policies"
+    );
+}

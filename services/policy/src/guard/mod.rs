@@ -8,6 +8,7 @@
 //! [`route`] says which permission a route asks for, [`layer`] asks before every handler. Without the settings there is no
 //! guard, and nothing of this happens.
 
+mod ages;
 mod client;
 pub mod layer;
 pub mod route;
@@ -50,7 +51,7 @@ impl Guard {
         let held = self.0.current(caller, headers).await;
         let now = clock::now();
         if let Some(held) = &held {
-            metrics::gauge!("policy_snapshot_age_seconds").set(held.age(now).as_secs_f64());
+            metrics::gauge!("policy_snapshot_age_seconds").set(self.0.greatest_age(held.age(now)));
         }
         match (held, access) {
             (Some(held), Access::Write) if held.is_stale(now) => {
