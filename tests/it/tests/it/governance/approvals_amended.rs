@@ -9,7 +9,7 @@ use super::service::{Service, of_acme};
 use crate::api::service::{Answer, send};
 use crate::ground::PATIENCE;
 
-async fn amend(service: &Service, request: &Value, payload: Value) -> Result<Answer> {
+async fn amend(service: &Service, request: &Value, payload: &Value) -> Result<Answer> {
     let path = format!("/api/v1/approval/{}", id_of(request)?);
     let body = json!({"payload": payload});
     send(service.request(Method::PUT, &path, DEV).json(&body)).await
@@ -20,10 +20,10 @@ async fn a_payload_that_comes_back_brings_no_votes_back() -> Result<()> {
     let service = with_architects().await?;
     let request = ask(&service, &asked("high")).await?;
     vote(&service, ANN, &request, "approve").await?.expect(200)?;
-    amend(&service, &request, json!({"source": "wiki"}))
+    amend(&service, &request, &json!({"source": "wiki"}))
         .await?
         .expect(200)?;
-    let back = amend(&service, &request, request["payload"].clone()).await?;
+    let back = amend(&service, &request, &request["payload"]).await?;
     ensure!(
         back.body["payloadHash"] == request["payloadHash"]
             && back.body["revision"] == 3
@@ -43,7 +43,7 @@ async fn a_payload_that_comes_back_brings_no_votes_back() -> Result<()> {
 async fn a_vote_on_an_amended_request_says_which_payload_was_looked_at() -> Result<()> {
     let service = with_architects().await?;
     let request = ask(&service, &asked("low")).await?;
-    amend(&service, &request, json!({"source": "wiki"}))
+    amend(&service, &request, &json!({"source": "wiki"}))
         .await?
         .expect(200)?;
     let blind = json!({"requestId": request["id"], "decision": "approve"});
@@ -74,7 +74,7 @@ async fn what_a_whole_tenant_hangs_on_is_not_asked_for_as_a_trifle() -> Result<(
     body["requestType"] = json!("role");
     body["payload"] = json!({"principal": "new", "role": "Viewer"});
     let granting = ask(&service, &body).await?;
-    let raised = amend(&service, &granting, json!({"principal": "new", "role": "Admin"})).await?;
+    let raised = amend(&service, &granting, &json!({"principal": "new", "role": "Admin"})).await?;
     raised.expect_problem(422, "INVALID_BODY")?;
     ensure!(raised.text.contains("high risk"), "{}", raised.text);
     // What does not fit the type is refused as well.
@@ -82,7 +82,7 @@ async fn what_a_whole_tenant_hangs_on_is_not_asked_for_as_a_trifle() -> Result<(
         json!({"principal": "new"}),
         json!({"principal": "new", "role": "Agent"}),
     ] {
-        amend(&service, &granting, payload)
+        amend(&service, &granting, &payload)
             .await?
             .expect_problem(422, "INVALID_BODY")?;
     }
