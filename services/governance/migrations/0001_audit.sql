@@ -16,6 +16,7 @@ create table governance.audit_events (
     -- Read from the text that is hashed: nobody can change one and not the other.
     at          text collate "C" not null generated always as (canonical::jsonb ->> 'at') stored,
     actor       text   not null generated always as (canonical::jsonb #>> '{actor,id}') stored,
+    on_behalf_of text  generated always as (canonical::jsonb #>> '{actor,onBehalfOf}') stored,
     action      text   not null generated always as (canonical::jsonb ->> 'action') stored,
     target_type text   generated always as (canonical::jsonb #>> '{target,type}') stored,
     target_id   text   generated always as (canonical::jsonb #>> '{target,id}') stored,
@@ -29,6 +30,7 @@ comment on column governance.audit_events.canonical is 'The bytes that are hashe
 comment on column governance.audit_events.at is 'RFC 3339 in UTC with six digits: its order as text is that of time.';
 create index audit_events_by_target on governance.audit_events (tenant_id, target_type, target_id, seq);
 create index audit_events_by_actor on governance.audit_events (tenant_id, actor, seq);
+create index audit_events_by_human on governance.audit_events (tenant_id, on_behalf_of, seq) where on_behalf_of is not null;
 
 -- Returns the end of the tenant's chain, locked, and the time after the lock was granted. A tenant's first event makes the
 -- row first: a row that is not there cannot be locked.

@@ -5,7 +5,7 @@ create table governance.role_assignments (
     tenant_id  text not null,
     principal  text not null,
     role       text not null check (role in
-        ('Agent', 'Viewer', 'Developer', 'TechLead', 'Architect', 'Admin', 'TenantAdmin', 'PlatformAdmin')),
+        ('Viewer', 'Developer', 'TechLead', 'Architect', 'Admin', 'TenantAdmin', 'PlatformAdmin')),
     source     text not null check (source in ('grant', 'token')),
     state      text not null check (state in ('active', 'revoked')),
     changed_by text not null,

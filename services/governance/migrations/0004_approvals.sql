@@ -15,10 +15,12 @@ create table governance.approvals (
         ('policy', 'knowledge', 'memory', 'role', 'config', 'tenant_migration', 'sync')),
     target_type   text,
     target_id     text,
+    scope         jsonb not null,
     title         text not null,
     description   text,
     payload       text not null,
     payload_hash  text not null,
+    revision      integer not null default 1,
     risk          text not null check (risk in ('low', 'medium', 'high', 'critical')),
     justification text,
     requested_by  text not null,
@@ -27,6 +29,7 @@ create table governance.approvals (
     status        text not null check (status in
         ('pending', 'approved', 'rejected', 'expired', 'withdrawn', 'cancelled', 'applied')),
     broken_glass  boolean not null default false,
+    applied_by    text,
     idempotency   text,
     request_hash  text not null,
     created_at    timestamptz not null default now(),
@@ -37,6 +40,8 @@ create table governance.approvals (
     unique (tenant_id, requested_by, idempotency)
 );
 comment on column governance.approvals.payload is 'In its one spelling, which is what payload_hash is of.';
+comment on column governance.approvals.revision is 'Rises with every amendment, also with one that brings an old payload back.';
+comment on column governance.approvals.applied_by is 'The subject that applied it.';
 comment on column governance.approvals.requester is 'The human behind requested_by.';
 create index approvals_listed on governance.approvals (tenant_id, created_at, id);
 create index approvals_expiring on governance.approvals (expires_at) where status = 'pending';
@@ -50,9 +55,10 @@ create table governance.approval_votes (
     verdict      text not null check (verdict in ('approve', 'reject', 'abstain')),
     comment      text,
     payload_hash text not null,
+    revision     integer not null,
     created_at   timestamptz not null default now(),
     primary key (tenant_id, approval_id, id),
-    unique (tenant_id, approval_id, approver, payload_hash),
+    unique (tenant_id, approval_id, approver, revision),
     foreign key (tenant_id, approval_id) references governance.approvals (tenant_id, id)
 );
 create trigger only_added_to before update or delete on governance.approval_votes

@@ -26,6 +26,10 @@ pub struct Admitted {
     /// Who it is.
     pub principal: Principal,
     actor: Actor,
+    /// The roles that the token says.
+    token: Vec<Role>,
+    /// What was asked for last, and of what.
+    asked: (Action, String),
     decision_id: Uuid,
 }
 
@@ -41,29 +45,58 @@ impl Admitted {
         action: Action,
         id: &str,
     ) -> Result<Self, Problem> {
+        let resource = Resource {
+            id: id.to_owned(),
+            ..Resource::default()
+        };
+        Self::open_about(state, caller, origin, action, resource).await
+    }
+
+    /// The same, and tells the policies more of the thing than its id.
+    ///
+    /// # Errors
+    /// Those of [`Admitted::open`].
+    pub async fn open_about(
+        state: &State,
+        caller: &Caller,
+        origin: Origin,
+        action: Action,
+        resource: Resource,
+    ) -> Result<Self, Problem> {
         let mut tx = Scoped::open(&state.pool, &caller.scope).await.or_problem()?;
-        let principal = identify(&mut tx, caller).await.or_problem()?;
+        let token: Vec<Role> = caller.roles.iter().filter_map(|name| Role::parse(name)).collect();
+        let principal = identify(&mut tx, caller, &token).await.or_problem()?;
         let this = Self {
             tx,
             actor: describe(&principal, origin),
             principal,
+            token,
+            asked: (action, resource.id.clone()),
             decision_id: Uuid::nil(),
         };
-        this.require(action, id).await
+        this.require_about(action, resource).await
     }
 
     /// Asks for one more action, for what only the row can tell.
     ///
     /// # Errors
     /// Those of [`Admitted::open`].
-    pub async fn require(mut self, action: Action, id: &str) -> Result<Self, Problem> {
+    pub async fn require(self, action: Action, id: &str) -> Result<Self, Problem> {
+        let resource = Resource {
+            id: id.to_owned(),
+            ..Resource::default()
+        };
+        self.require_about(action, resource).await
+    }
+
+    async fn require_about(mut self, action: Action, resource: Resource) -> Result<Self, Problem> {
+        self.asked = (action, resource.id.clone());
         let decision = decide_builtin(&Question {
             principal: self.principal.clone(),
             action: action.name.to_owned(),
             resource: Resource {
                 kind: action.resource.to_owned(),
-                id: id.to_owned(),
-                ..Resource::default()
+                ..resource
             },
             context: Map::new(),
         });
@@ -72,12 +105,48 @@ impl Admitted {
             return Ok(self);
         }
         let why = decision.reason.unwrap_or_else(|| decision.determining.join(", "));
-        let details = Map::from_iter([("reason".to_owned(), Value::String(why.clone()))]);
-        self.tell(action.name, (action.resource, id), Outcome::Deny, details)
-            .await?;
-        self.close().await?;
-        let detail = format!("{} is not allowed: {why} (decision {})", action.name, decision.id);
-        Err(Problem::new(Code::Forbidden, detail))
+        let detail = format!("{} is not allowed: {why}", action.name);
+        Err(self.refuse(Problem::new(Code::Forbidden, detail)).await)
+    }
+
+    /// Refuses who was let in: tells the log, commits that, and says in the problem under which decision. Before anything
+    /// has been changed.
+    pub async fn refuse(mut self, problem: Problem) -> Problem {
+        let (action, id) = self.asked.clone();
+        let (code, _, _) = problem.code.parts();
+        let details = Map::from_iter([
+            ("code".to_owned(), Value::from(code)),
+            ("reason".to_owned(), Value::from(problem.detail.clone())),
+        ]);
+        let decision = self.decision_id;
+        let target = (action.resource, id.as_str());
+        let told = match self.tell(action.name, target, Outcome::Deny, details).await {
+            Ok(()) => self.close().await,
+            Err(error) => Err(error),
+        };
+        match told {
+            Ok(()) => Problem {
+                detail: format!("{} (decision {decision})", problem.detail),
+                ..problem
+            },
+            Err(error) => error,
+        }
+    }
+
+    /// Looks again at what the caller holds, after he has waited for a row: what was taken from him meanwhile does not count.
+    ///
+    /// # Errors
+    /// Those of [`Admitted::open`].
+    pub async fn look_again(mut self) -> Result<Self, Problem> {
+        let known = fetch_known(&mut self.tx, &self.principal.id).await.or_problem()?;
+        let roles = settle(&self.token, &known).roles;
+        if roles == self.principal.roles {
+            return Ok(self);
+        }
+        self.actor.roles = roles.iter().map(ToString::to_string).collect();
+        self.principal.roles = roles;
+        let (action, id) = self.asked.clone();
+        self.require(action, &id).await
     }
 
     /// Tells the audit log what is done. Call it last: it holds the tenant's chain until [`Admitted::close`].
@@ -122,17 +191,15 @@ impl Admitted {
 }
 
 /// Who the caller is, with the roles that count: the token's and those granted here, without those revoked here.
-async fn identify(tx: &mut Scoped, caller: &Caller) -> sqlx::Result<Principal> {
-    let token: Vec<Role> = caller.roles.iter().filter_map(|name| Role::parse(name)).collect();
+async fn identify(tx: &mut Scoped, caller: &Caller, token: &[Role]) -> sqlx::Result<Principal> {
     let principal = Principal {
         id: caller.subject.clone(),
         on_behalf_of: caller.on_behalf_of.clone(),
-        roles: token.clone(),
+        roles: token.to_vec(),
         ..Principal::default()
     };
-    let known = store::roles::fetch(tx, std::slice::from_ref(&caller.subject)).await?;
-    let known: Vec<Holding> = known.into_iter().map(|assignment| assignment.holding).collect();
-    let settled = settle(&token, &known);
+    let known = fetch_known(tx, &caller.subject).await?;
+    let settled = settle(token, &known);
     // What an agent holds is not remembered: it never approves, so nobody asks for it when it is not there.
     if !principal.is_agent() {
         store::roles::remember(tx, &caller.subject, &settled).await?;
@@ -143,6 +210,11 @@ async fn identify(tx: &mut Scoped, caller: &Caller) -> sqlx::Result<Principal> {
     })
 }
 
+async fn fetch_known(tx: &mut Scoped, subject: &str) -> sqlx::Result<Vec<Holding>> {
+    let known = store::roles::fetch(tx, &[subject.to_owned()]).await?;
+    Ok(known.into_iter().map(|assignment| assignment.holding).collect())
+}
+
 fn describe(principal: &Principal, origin: Origin) -> Actor {
     Actor {
         kind: if principal.is_agent() { "agent" } else { "user" },
@@ -150,7 +222,7 @@ fn describe(principal: &Principal, origin: Origin) -> Actor {
         on_behalf_of: principal.on_behalf_of.clone(),
         roles: principal.roles.iter().map(ToString::to_string).collect(),
         request_id: origin.request_id,
-        via: origin.via,
+        via: origin.via.map(|via| via.name().to_owned()),
         user_agent: origin.user_agent,
     }
 }

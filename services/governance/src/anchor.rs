@@ -1,6 +1,7 @@
 //! Checkpoints on disk: one file a tenant, lines are only added. No database.
 
-use std::io::Write as _;
+use std::fs::File;
+use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -72,7 +73,7 @@ impl Anchor {
     pub async fn fetch(&self, tenant: &str) -> Result<Result<Vec<Checkpoint>, Forged>, Error> {
         let path = self.path_of(tenant);
         let file = path.clone();
-        let read = tokio::task::spawn_blocking(move || std::fs::read_to_string(file)).await;
+        let read = tokio::task::spawn_blocking(move || std::fs::read(file)).await;
         let text = match read {
             Ok(Ok(text)) => text,
             Ok(Err(error)) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Ok(Vec::new())),
@@ -82,7 +83,8 @@ impl Anchor {
         Ok(Checkpoint::open_all(&text, tenant, &self.signer))
     }
 
-    /// Adds a checkpoint, on disk when this returns.
+    /// Adds a checkpoint, on disk when this returns. What a crash left of a last line is cut off first: the new line would be
+    /// one with it, and no checkpoint of ours.
     ///
     /// # Errors
     /// [`Error::Write`].
@@ -91,8 +93,15 @@ impl Anchor {
         let (dir, file, line) = (self.dir.clone(), path.clone(), mark.seal(&self.signer));
         let written = tokio::task::spawn_blocking(move || {
             std::fs::create_dir_all(dir)?;
-            let mut file = std::fs::OpenOptions::new().create(true).append(true).open(file)?;
-            // One write, so that lines of two instances do not mix.
+            let mut file = std::fs::OpenOptions::new()
+                .create(true)
+                .read(true)
+                .append(true)
+                .open(file)?;
+            // Of several instances one writes at a time; closing gives the lock back.
+            file.lock()?;
+            let whole = fetch_whole(&mut file)?;
+            file.set_len(whole)?;
             file.write_all(line.as_bytes())?;
             file.sync_data()
         });
@@ -101,5 +110,67 @@ impl Anchor {
             Ok(Err(source)) => Err(Error::Write { path, source }),
             Err(_) => Err(Error::Lost { path }),
         }
+    }
+}
+
+/// Returns how many bytes of a file are whole lines.
+fn fetch_whole(file: &mut File) -> std::io::Result<u64> {
+    let mut end = file.seek(SeekFrom::End(0))?;
+    while end > 0 {
+        // A line has a few hundred bytes.
+        let start = end.saturating_sub(4096);
+        let mut bytes = Vec::new();
+        file.seek(SeekFrom::Start(start))?;
+        (&mut *file).take(end - start).read_to_end(&mut bytes)?;
+        if let Some(last) = bytes.iter().rposition(|byte| *byte == b'\n') {
+            return Ok(start + u64::try_from(last).unwrap_or(0) + 1);
+        }
+        end = start;
+    }
+    Ok(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mark(seq: i64) -> Checkpoint {
+        Checkpoint {
+            tenant_id: "acme".to_owned(),
+            seq,
+            hash: "00".to_owned(),
+            at: "now".to_owned(),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_checkpoint_after_a_torn_line_is_read_back_with_those_before() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let anchor = Anchor::new(dir.path().to_owned(), Arc::new(Signer::of_seed([7; 32])));
+        let path = anchor.path_of("acme");
+        for torn in ["{\"keyId\":\"", &"x".repeat(10_000), "\u{fc}"] {
+            let before = anchor.fetch("acme").await.expect("readable").expect("ours");
+            let seq = i64::try_from(before.len()).expect("few") + 1;
+            anchor.add(&mark(seq)).await.expect("added");
+            let mut file = std::fs::OpenOptions::new().append(true).open(&path).expect("a file");
+            // The last one ends within a character.
+            let bytes = torn.as_bytes();
+            file.write_all(&bytes[..bytes.len() - 1]).expect("written");
+        }
+        anchor.add(&mark(4)).await.expect("added");
+        let seqs = |marks: Vec<Checkpoint>| marks.iter().map(|mark| mark.seq).collect::<Vec<_>>();
+        let found = anchor.fetch("acme").await.expect("readable").map(seqs);
+        assert_eq!(found, Ok(vec![1, 2, 3, 4]));
+    }
+
+    #[tokio::test]
+    async fn a_file_of_a_torn_line_alone_begins_anew_and_one_that_is_no_text_is_forged() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let anchor = Anchor::new(dir.path().to_owned(), Arc::new(Signer::of_seed([7; 32])));
+        std::fs::write(anchor.path_of("acme"), "torn").expect("written");
+        anchor.add(&mark(1)).await.expect("added");
+        assert_eq!(anchor.fetch("acme").await.expect("readable"), Ok(vec![mark(1)]));
+        std::fs::write(anchor.path_of("acme"), b"\xff\n").expect("written");
+        assert_eq!(anchor.fetch("acme").await.expect("readable"), Err(Forged));
     }
 }

@@ -5,14 +5,49 @@ use std::convert::Infallible;
 use axum::extract::FromRequestParts;
 use axum::http::header::USER_AGENT;
 use axum::http::request::Parts;
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+/// A kind of client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+#[schema(as = ClientKind)]
+pub enum Via {
+    /// A command line.
+    Cli,
+    /// A user interface.
+    Ui,
+    /// A program.
+    Api,
+}
+
+impl Via {
+    /// Returns its name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Cli => "cli",
+            Self::Ui => "ui",
+            Self::Api => "api",
+        }
+    }
+
+    /// Reads a name.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        [Self::Cli, Self::Ui, Self::Api]
+            .into_iter()
+            .find(|kind| kind.name() == name)
+    }
+}
 
 /// Where a request came from.
 #[derive(Debug, Clone, Default)]
 pub struct Origin {
     /// The request's id, which the HTTP stack has checked or made.
     pub request_id: Option<String>,
-    /// `cli`, `ui` or `api`, as the client says.
-    pub via: Option<String>,
+    /// As the client says.
+    pub via: Option<Via>,
     /// The client's name for itself.
     pub user_agent: Option<String>,
 }
@@ -27,7 +62,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Origin {
         };
         Ok(Self {
             request_id: text("x-request-id"),
-            via: text("x-aeterna-client-kind").filter(|kind| ["cli", "ui", "api"].contains(&kind.as_str())),
+            via: text("x-aeterna-client-kind").and_then(|kind| Via::parse(&kind)),
             user_agent: text(USER_AGENT.as_str()),
         })
     }

@@ -13,3 +13,4 @@ pub mod policy;
 pub mod rbac;
 pub mod signed;
 pub mod snapshot;
+pub mod text;

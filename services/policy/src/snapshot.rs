@@ -1,15 +1,18 @@
 //! A tenant's policies at one moment, as the governance service signs them and the others believe them.
 //!
 //! Pure. A snapshot says whose it is, how old it may become, and which roles were given or taken at the governance service;
-//! a token does not know of those. What cannot be believed in every point is not taken at all.
+//! a token does not know of those. Whose they are is not readable: the names are hashed, for whoever may fetch a snapshot
+//! need not be one who may list roles; a guard knows the name that it looks for. What cannot be believed in every point is not taken at all.
 
 use std::collections::HashMap;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 
 use aeterna_kit::ids::TenantId;
 
+use crate::canonical::hex;
 use crate::engine::{Active, Compiled};
 use crate::rbac::Role;
 use crate::rbac::holding::{Holding, Source};
@@ -41,12 +44,25 @@ pub struct Snapshot {
 /// A role that was given or taken away.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Assigned {
-    /// Whose.
-    pub principal: String,
+    /// Whose: [`holder`].
+    pub holder: String,
     /// Which.
     pub role: Role,
     /// Taken away.
     pub revoked: bool,
+}
+
+/// Returns what stands in a snapshot for a principal's name: SHA-256 over the tenant and the name. Nobody reads a name out of
+/// it; who guesses one can find out that it is there.
+#[must_use]
+pub fn holder(tenant: &str, principal: &str) -> String {
+    let digest = Sha256::new()
+        .chain_update(b"aeterna.role-holder.v1\n")
+        // A tenant's id has no such character.
+        .chain_update(tenant)
+        .chain_update(b"\n")
+        .chain_update(principal);
+    hex(&digest.finalize())
 }
 
 /// Why a snapshot is not taken.
@@ -88,6 +104,7 @@ impl Refused {
 pub struct Held {
     /// The policies.
     pub set: Compiled,
+    tenant: TenantId,
     issued_at: Timestamp,
     max_age: SignedDuration,
     roles: HashMap<String, Vec<Holding>>,
@@ -112,20 +129,13 @@ impl Held {
             return Err(Refused::Mixed);
         }
         let mut roles: HashMap<String, Vec<Holding>> = HashMap::new();
-        for Assigned {
-            principal,
-            role,
-            revoked,
-        } in snapshot.roles
-        {
+        for Assigned { holder, role, revoked } in snapshot.roles {
             let source = Source::Grant;
-            roles
-                .entry(principal)
-                .or_default()
-                .push(Holding { role, source, revoked });
+            roles.entry(holder).or_default().push(Holding { role, source, revoked });
         }
         Ok(Self {
             set,
+            tenant: tenant.clone(),
             issued_at: snapshot.issued_at,
             max_age: SignedDuration::from_secs(i64::from(snapshot.max_age_seconds)),
             roles,
@@ -153,7 +163,8 @@ impl Held {
     /// Returns what is remembered of a principal's roles.
     #[must_use]
     pub fn known_of(&self, principal: &str) -> &[Holding] {
-        self.roles.get(principal).map_or(&[], Vec::as_slice)
+        let holder = holder(self.tenant.as_str(), principal);
+        self.roles.get(&holder).map_or(&[], Vec::as_slice)
     }
 }
 

@@ -33,7 +33,7 @@ fn snapshot() -> Snapshot {
         max_age_seconds: 60,
         policies,
         roles: vec![Assigned {
-            principal: "ann".to_owned(),
+            holder: holder("acme", "ann"),
             role: Role::Admin,
             revoked: true,
         }],
@@ -65,6 +65,7 @@ fn a_snapshot_is_good_until_its_age_is_reached() {
     assert!(!held.is_stale(at(1_059)) && held.is_stale(at(1_060)));
     assert_eq!(held.set.policies().len(), 1);
     assert!(held.known_of("ann").iter().all(|holding| holding.revoked) && held.known_of("bob").is_empty());
+    assert_eq!(held.known_of("ann").len(), 1);
 }
 
 #[test]
@@ -113,4 +114,11 @@ fn an_older_snapshot_is_told_from_a_newer_one() {
     };
     let newer = open(&newer, 1, 1_001).expect("believed");
     assert!(newer.is_newer_than(&old) && !old.is_newer_than(&newer) && !old.is_newer_than(&old));
+}
+
+#[test]
+fn a_holder_of_one_tenant_is_nobody_in_another() {
+    assert_eq!(holder("acme", "ann"), holder("acme", "ann"));
+    assert_ne!(holder("acme", "ann"), holder("globex", "ann"));
+    assert!(!holder("acme", "ann").contains("ann"));
 }

@@ -4,9 +4,9 @@
 //! else happens: what has ended stays ended, expiry never approves, and a request is applied once.
 //!
 //! Steps are served in order. Which step is the current one is not stored but counted, from the votes that are good at that
-//! moment: of humans who hold one of the step's roles now, who did not ask for it themselves, and who saw this payload. So
-//! a revoked approver takes his vote with him, and a changed payload all of them. People are named by the human behind
-//! them; an agent is its principal.
+//! moment: of humans who hold one of the step's roles now, who did not ask for it themselves, and who saw this revision of
+//! the payload. So a revoked approver takes his vote with him, and a changed payload all of them, also when it is changed
+//! back. People are named by the human behind them; an agent is its principal.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -77,7 +77,16 @@ pub struct Vote {
     /// What it says.
     pub verdict: Verdict,
     /// The payload that it was given to.
-    pub payload_hash: String,
+    pub payload: Revision,
+}
+
+/// A payload in the life of a request. One that comes back is another revision.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Revision {
+    /// Its number, from 1.
+    pub number: i32,
+    /// The hash of the payload.
+    pub hash: String,
 }
 
 /// A request as far as its fate depends on it.
@@ -91,8 +100,8 @@ pub struct Request {
     pub steps: Vec<Step>,
     /// The votes, those for earlier payloads as well.
     pub votes: Vec<Vote>,
-    /// The hash of its payload.
-    pub payload_hash: String,
+    /// Its payload.
+    pub payload: Revision,
     /// When its time is over.
     pub expires_at: Timestamp,
 }
@@ -145,7 +154,7 @@ pub struct Change {
     /// A vote to add.
     pub vote: Option<Vote>,
     /// A payload to put in the place of the old one.
-    pub payload_hash: Option<String>,
+    pub payload: Option<Revision>,
 }
 
 /// Why nothing follows.
@@ -209,8 +218,12 @@ impl Request {
             Command::Amend { by, payload_hash } => {
                 self.require_pending(now)?;
                 self.require_requester(by)?;
+                let payload = Revision {
+                    number: self.payload.number.saturating_add(1),
+                    hash: payload_hash.clone(),
+                };
                 Ok(Change {
-                    payload_hash: Some(payload_hash.clone()),
+                    payload: Some(payload),
                     ..to(Status::Pending)
                 })
             }
@@ -223,7 +236,7 @@ impl Request {
             }
             Command::Apply { payload_hash } => match self.status {
                 Status::Applied => Err(Refusal::AlreadyApplied),
-                Status::Approved if *payload_hash != self.payload_hash => Err(Refusal::PayloadChanged),
+                Status::Approved if *payload_hash != self.payload.hash => Err(Refusal::PayloadChanged),
                 Status::Approved => Ok(to(Status::Applied)),
                 Status::Pending | Status::Rejected | Status::Expired | Status::Withdrawn | Status::Cancelled => {
                     Err(Refusal::NotApproved)
@@ -244,13 +257,13 @@ impl Request {
         if by == self.requester {
             return Err(Refusal::SelfApproval);
         }
-        if seen.is_some_and(|seen| seen != self.payload_hash) {
+        if seen.is_some_and(|seen| seen != self.payload.hash) {
             return Err(Refusal::PayloadChanged);
         }
         if self
             .votes
             .iter()
-            .any(|vote| vote.by == by && vote.payload_hash == self.payload_hash)
+            .any(|vote| vote.by == by && vote.payload == self.payload)
         {
             return Err(Refusal::AlreadyDecided);
         }
@@ -262,7 +275,7 @@ impl Request {
             by: by.to_owned(),
             step,
             verdict,
-            payload_hash: self.payload_hash.clone(),
+            payload: self.payload.clone(),
         };
         let mut after = self.clone();
         after.votes.push(vote.clone());
@@ -293,7 +306,7 @@ impl Request {
         let is_good = |vote: &&Vote| {
             vote.step == n
                 && vote.verdict == Verdict::Approve
-                && vote.payload_hash == self.payload_hash
+                && vote.payload == self.payload
                 && vote.by != self.requester
                 && self.steps.get(n).is_some_and(|step| step.admits(&roles(&vote.by)))
         };
@@ -326,7 +339,7 @@ fn to(status: Status) -> Change {
     Change {
         status,
         vote: None,
-        payload_hash: None,
+        payload: None,
     }
 }
 

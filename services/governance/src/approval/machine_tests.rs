@@ -20,7 +20,10 @@ fn request(steps: &[(u32, Role)]) -> Request {
             })
             .collect(),
         votes: Vec::new(),
-        payload_hash: "p1".to_owned(),
+        payload: Revision {
+            number: 1,
+            hash: "p1".to_owned(),
+        },
         expires_at: at(HOUR),
     }
 }
@@ -41,8 +44,8 @@ fn all_lead(_: &str) -> Vec<Role> {
 fn follow(request: &mut Request, change: Change) {
     request.status = change.status;
     request.votes.extend(change.vote);
-    if let Some(hash) = change.payload_hash {
-        request.payload_hash = hash;
+    if let Some(payload) = change.payload {
+        request.payload = payload;
     }
 }
 
@@ -191,6 +194,28 @@ fn a_changed_payload_voids_the_votes_and_whoever_saw_the_old_one_is_told() {
 }
 
 #[test]
+fn a_payload_that_comes_back_brings_no_votes_back() {
+    let mut asked = request(&[(2, Role::TechLead)]);
+    let amend = |to: &str| Command::Amend {
+        by: "rita".to_owned(),
+        payload_hash: to.to_owned(),
+    };
+    for command in [vote("ann", Verdict::Approve), amend("p2"), amend("p1")] {
+        assert_eq!(play(&mut asked, &command, &all_lead), Ok(Status::Pending));
+    }
+    assert_eq!(asked.count(0, &all_lead), 0);
+    assert_eq!(
+        play(&mut asked, &vote("bob", Verdict::Approve), &all_lead),
+        Ok(Status::Pending)
+    );
+    assert_eq!(
+        play(&mut asked, &vote("ann", Verdict::Approve), &all_lead),
+        Ok(Status::Approved),
+        "and ann may say it again"
+    );
+}
+
+#[test]
 fn it_is_applied_once_and_with_the_payload_that_was_approved() {
     let mut asked = request(&[(1, Role::TechLead)]);
     let apply = |hash: &str| Command::Apply {
@@ -206,13 +231,15 @@ fn it_is_applied_once_and_with_the_payload_that_was_approved() {
     assert_eq!(play(&mut asked, &apply("p1"), &all_lead), Err(Refusal::AlreadyApplied));
 }
 
-/// What happens to a request, each once, in every order.
+/// What happens to a request, in every order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Happens {
     Votes(usize),
     TimePasses,
     RoleIsRevoked(usize),
     IsCancelled,
+    IsWithdrawn,
+    IsAmendedTo(&'static str),
     IsApplied,
 }
 
@@ -237,6 +264,8 @@ fn permutations(of: &[Happens]) -> Vec<Vec<Happens>> {
 fn check(order: &[Happens], verdicts: [Verdict; 3], required: u32) -> Status {
     let mut asked = request(&[(required, Role::TechLead)]);
     let (mut now, mut revoked, mut applied) = (0, BTreeSet::new(), 0);
+    // Who has approved what is asked for since it was asked for last.
+    let mut approved = BTreeSet::new();
     for event in order {
         let before = asked.clone();
         let gone = revoked.clone();
@@ -258,6 +287,11 @@ fn check(order: &[Happens], verdicts: [Verdict; 3], required: u32) -> Status {
                 continue;
             }
             Happens::IsCancelled => Command::Cancel,
+            Happens::IsWithdrawn => Command::Withdraw { by: "rita".to_owned() },
+            Happens::IsAmendedTo(payload) => Command::Amend {
+                by: "rita".to_owned(),
+                payload_hash: (*payload).to_owned(),
+            },
             Happens::IsApplied => Command::Apply {
                 payload_hash: "p1".to_owned(),
             },
@@ -265,6 +299,18 @@ fn check(order: &[Happens], verdicts: [Verdict; 3], required: u32) -> Status {
         let outcome = asked.react(&command, &roles, at(now));
         if let Ok(change) = outcome.clone() {
             follow(&mut asked, change);
+            match event {
+                Happens::Votes(n) if verdicts[*n] == Verdict::Approve => {
+                    approved.insert(PEOPLE[*n]);
+                }
+                Happens::IsAmendedTo(_) => approved.clear(),
+                Happens::Votes(_)
+                | Happens::TimePasses
+                | Happens::RoleIsRevoked(_)
+                | Happens::IsCancelled
+                | Happens::IsWithdrawn
+                | Happens::IsApplied => {}
+            }
         }
         let story = || format!("{order:?} {verdicts:?} {required}: {event:?} {outcome:?}");
         applied += u32::from(before.status != Status::Applied && asked.status == Status::Applied);
@@ -272,12 +318,9 @@ fn check(order: &[Happens], verdicts: [Verdict; 3], required: u32) -> Status {
         match (before.status, asked.status) {
             (Status::Pending, Status::Approved) => {
                 assert!(now < HOUR, "approved after its time: {}", story());
-                let good = asked.votes.iter().filter(|vote| {
-                    vote.verdict == Verdict::Approve && vote.by != "rita" && !revoked.contains(vote.by.as_str())
-                });
-                let distinct: BTreeSet<&str> = good.map(|vote| vote.by.as_str()).collect();
+                let good = approved.difference(&revoked).count();
                 assert!(
-                    distinct.len() >= usize::try_from(required).expect("small"),
+                    good >= usize::try_from(required).expect("small"),
                     "no quorum: {}",
                     story()
                 );
@@ -336,6 +379,36 @@ fn in_every_order_of_votes_expiry_revocation_cancel_and_apply_the_rules_hold() {
         Status::Cancelled,
         Status::Applied,
     ] {
+        assert!(seen.contains(&end), "{end:?} was never reached");
+    }
+}
+
+#[test]
+fn in_every_order_of_votes_changes_of_the_payload_and_back_withdrawal_and_apply_the_rules_hold() {
+    let events = [
+        Happens::Votes(0),
+        Happens::Votes(0),
+        Happens::Votes(1),
+        Happens::IsAmendedTo("p2"),
+        Happens::IsAmendedTo("p1"),
+        Happens::IsWithdrawn,
+        Happens::IsApplied,
+    ];
+    let every = [Verdict::Approve, Verdict::Reject, Verdict::Abstain];
+    let mut seen = Vec::new();
+    for order in permutations(&events) {
+        for a in every {
+            for b in every {
+                for required in 1..=2 {
+                    let end = check(&order, [a, b, Verdict::Abstain], required);
+                    if !seen.contains(&end) {
+                        seen.push(end);
+                    }
+                }
+            }
+        }
+    }
+    for end in [Status::Approved, Status::Rejected, Status::Withdrawn, Status::Applied] {
         assert!(seen.contains(&end), "{end:?} was never reached");
     }
 }

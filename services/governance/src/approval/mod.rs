@@ -7,4 +7,4 @@
 pub mod machine;
 pub mod rules;
 
-pub use machine::{Change, Command, Refusal, Request, Status, Step, Verdict, Vote};
+pub use machine::{Change, Command, Refusal, Request, Revision, Status, Step, Verdict, Vote};

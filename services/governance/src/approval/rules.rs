@@ -86,6 +86,13 @@ pub fn check(steps: &[Step], risk: Risk) -> Result<(), &'static str> {
     Ok(())
 }
 
+/// Returns the least risk of a request: of what a whole tenant hangs on, whoever asks for it may not say that it is little.
+#[must_use]
+pub fn floor(kind: &str, granted: Option<Role>) -> Risk {
+    let high = matches!(kind, "tenant_migration" | "config") || granted.is_some_and(|role| role.includes(Role::Admin));
+    if high { Risk::High } else { Risk::Low }
+}
+
 /// Checks that nobody approves what he could not do himself.
 ///
 /// # Errors
@@ -181,6 +188,17 @@ mod tests {
         ));
         // The admin must be kept for the second step, in whatever order they come.
         assert!(is_satisfiable(&steps, &[admin, architect.clone(), architect]));
+    }
+
+    #[test]
+    fn what_a_whole_tenant_hangs_on_is_of_high_risk() {
+        for kind in ["tenant_migration", "config"] {
+            assert_eq!(floor(kind, None), Risk::High);
+        }
+        assert_eq!(floor("role", Some(Role::Admin)), Risk::High);
+        assert_eq!(floor("role", Some(Role::PlatformAdmin)), Risk::High);
+        assert_eq!(floor("role", Some(Role::Architect)), Risk::Low);
+        assert_eq!(floor("sync", None), Risk::Low);
     }
 
     fn by_trying(places: &[&Step], people: &mut Vec<Vec<Role>>) -> bool {

@@ -72,14 +72,15 @@ pub struct Break {
     pub fault: Fault,
 }
 
-/// A walk along a chain from its beginning.
+/// A walk along a chain, from its beginning or from a checkpoint.
 #[derive(Debug)]
 pub struct Walk<'a> {
     tenant: &'a str,
     checkpoints: std::iter::Peekable<std::slice::Iter<'a, Checkpoint>>,
     anchored: i64,
     seq: i64,
-    hash: Vec<u8>,
+    /// The hash to stand on; none before the event of the checkpoint that the walk begins at, whose own hash is known.
+    hash: Option<Vec<u8>>,
 }
 
 impl<'a> Walk<'a> {
@@ -91,8 +92,30 @@ impl<'a> Walk<'a> {
             checkpoints: checkpoints.iter().peekable(),
             anchored: 0,
             seq: 0,
-            hash: GENESIS.to_vec(),
+            hash: Some(GENESIS.to_vec()),
         }
+    }
+
+    /// Begins a walk at the event of one of the checkpoints: what is before it is taken to be as it was then. Begins at the
+    /// beginning when there is no checkpoint at that place.
+    #[must_use]
+    pub fn resume(tenant: &'a str, checkpoints: &'a [Checkpoint], at: usize) -> Self {
+        let later = checkpoints.get(at..).unwrap_or_default();
+        let Some(mark) = later.first() else {
+            return Self::begin(tenant, checkpoints);
+        };
+        Self {
+            anchored: mark.seq - 1,
+            seq: mark.seq - 1,
+            hash: None,
+            ..Self::begin(tenant, later)
+        }
+    }
+
+    /// Returns the number of the last event that was found good, or taken to be.
+    #[must_use]
+    pub fn seq(&self) -> i64 {
+        self.seq
     }
 
     /// Goes on by one event.
@@ -105,7 +128,7 @@ impl<'a> Walk<'a> {
         if link.seq != seq {
             return broken(Fault::Missing);
         }
-        if link.prev_hash != self.hash {
+        if self.hash.as_ref().is_some_and(|hash| *hash != link.prev_hash) {
             return broken(Fault::Unlinked);
         }
         if link.hash != hash(&link.canonical) {
@@ -124,7 +147,7 @@ impl<'a> Walk<'a> {
             self.anchored = mark.seq;
         }
         self.seq = seq;
-        self.hash.clone_from(&link.hash);
+        self.hash = Some(link.hash.clone());
         Ok(())
     }
 
@@ -153,7 +176,7 @@ impl<'a> Walk<'a> {
                 fault: Fault::Missing,
             });
         }
-        if head_seq < self.seq || head_hash != self.hash {
+        if head_seq < self.seq || self.hash.as_ref().is_some_and(|hash| *hash != head_hash) {
             return Err(Break {
                 seq: self.seq,
                 fault: Fault::HeadDiffers,

@@ -130,6 +130,40 @@ fn a_rewritten_chain_is_found_by_a_checkpoint() {
     );
 }
 
+/// Walks from the event of the first of the marks on.
+fn resume(links: &[Link], marks: &[Checkpoint], head: (i64, &[u8])) -> Result<i64, Break> {
+    let mut walk = Walk::resume("acme", marks, 0);
+    let from = walk.seq();
+    for link in links.iter().filter(|link| link.seq > from) {
+        walk.step(link)?;
+    }
+    walk.end(head.0, head.1)
+}
+
+#[test]
+fn a_walk_from_a_checkpoint_sees_what_is_bad_from_there_on() {
+    let mut links = chain(5, "a");
+    let (end, marks) = (links[4].hash.clone(), [mark(&links[2])]);
+    let good = (5, end.as_slice());
+    links[0].canonical.push(' ');
+    assert_eq!(resume(&links, &marks, good), Ok(5), "what is before is not looked at");
+    let broken = |at: usize| {
+        let mut links = links.clone();
+        links[at].canonical.push(' ');
+        resume(&links, &marks, good).expect_err("found")
+    };
+    for at in 2..5 {
+        let seq = i64::try_from(at).expect("small") + 1;
+        let fault = Fault::Changed;
+        assert_eq!(broken(at), Break { seq, fault });
+    }
+    let other = chain(5, "b");
+    let rewritten = resume(&other, &marks, head(&other)).expect_err("found");
+    assert_eq!((rewritten.seq, rewritten.fault), (3, Fault::Rewritten));
+    let gone = resume(&links[..2], &marks, head(&links[..2])).expect_err("found");
+    assert_eq!((gone.seq, gone.fault), (3, Fault::Truncated));
+}
+
 #[test]
 fn an_event_of_another_tenant_is_out_of_place() {
     let links = chain(2, "a");

@@ -41,8 +41,9 @@ impl Checkpoint {
     ///
     /// # Errors
     /// [`Forged`].
-    pub fn open_all(file: &str, tenant: &str, signer: &Signer) -> Result<Vec<Self>, Forged> {
-        let whole = file.rfind('\n').map_or("", |end| file.get(..end).unwrap_or(""));
+    pub fn open_all(file: &[u8], tenant: &str, signer: &Signer) -> Result<Vec<Self>, Forged> {
+        let end = file.iter().rposition(|byte| *byte == b'\n').unwrap_or(0);
+        let whole = std::str::from_utf8(file.get(..end).unwrap_or_default()).map_err(|_| Forged)?;
         let mut marks: Vec<Self> = whole
             .lines()
             .map(|line| {
@@ -80,7 +81,10 @@ mod tests {
     fn what_was_sealed_is_read_back_in_order_once_and_without_a_torn_end() {
         let signer = Signer::of_seed([7; 32]);
         let file = [2, 1, 2].map(|seq| mark(seq).seal(&signer)).concat() + "{\"chec";
-        assert_eq!(Checkpoint::open_all(&file, "acme", &signer), Ok(vec![mark(1), mark(2)]));
+        assert_eq!(
+            Checkpoint::open_all(file.as_bytes(), "acme", &signer),
+            Ok(vec![mark(1), mark(2)])
+        );
     }
 
     #[test]
@@ -88,14 +92,18 @@ mod tests {
         let signer = Signer::of_seed([7; 32]);
         let line = mark(1).seal(&signer);
         assert_eq!(
-            Checkpoint::open_all(&line, "acme", &Signer::of_seed([8; 32])),
+            Checkpoint::open_all(line.as_bytes(), "acme", &Signer::of_seed([8; 32])),
             Err(Forged)
         );
-        assert_eq!(Checkpoint::open_all(&line, "globex", &signer), Err(Forged));
+        assert_eq!(Checkpoint::open_all(line.as_bytes(), "globex", &signer), Err(Forged));
         assert_eq!(
-            Checkpoint::open_all(&line.replace("\\\"seq\\\":1", "\\\"seq\\\":9"), "acme", &signer),
+            Checkpoint::open_all(
+                line.replace("\\\"seq\\\":1", "\\\"seq\\\":9").as_bytes(),
+                "acme",
+                &signer
+            ),
             Err(Forged)
         );
-        assert_eq!(Checkpoint::open_all("no JSON\n", "acme", &signer), Err(Forged));
+        assert_eq!(Checkpoint::open_all(b"no JSON\n", "acme", &signer), Err(Forged));
     }
 }

@@ -10,7 +10,8 @@ use aeterna_kit::db::timed;
 
 use super::{Scoped, word};
 use crate::approval::rules::Risk;
-use crate::approval::{Change, Request, Status, Step, Verdict, Vote};
+use crate::approval::{Change, Request, Revision, Status, Step, Verdict, Vote};
+use crate::engine::Scope;
 
 /// A stored request.
 #[derive(Debug, Clone)]
@@ -23,6 +24,8 @@ pub struct Stored {
     pub request_type: String,
     /// The kind of thing, and which.
     pub target: (Option<String>, Option<String>),
+    /// Where in the organisation.
+    pub scope: Scope,
     /// Its title.
     pub title: String,
     /// For readers.
@@ -37,6 +40,8 @@ pub struct Stored {
     pub requested_by: String,
     /// It was approved without a quorum.
     pub broken_glass: bool,
+    /// The subject that applied it.
+    pub applied_by: Option<String>,
     /// The hash of all that was asked, for retries.
     pub request_hash: String,
     /// When it was made.
@@ -58,6 +63,7 @@ impl FromRow<'_, PgRow> for Stored {
             number: row.try_get("number")?,
             request_type: row.try_get("request_type")?,
             target: (row.try_get("target_type")?, row.try_get("target_id")?),
+            scope: row.try_get::<Json<Scope>, _>("scope")?.0,
             title: row.try_get("title")?,
             description: row.try_get("description")?,
             payload: row.try_get("payload")?,
@@ -65,6 +71,7 @@ impl FromRow<'_, PgRow> for Stored {
             justification: row.try_get("justification")?,
             requested_by: row.try_get("requested_by")?,
             broken_glass: row.try_get("broken_glass")?,
+            applied_by: row.try_get("applied_by")?,
             request_hash: row.try_get("request_hash")?,
             created_at: time("created_at")?,
             resolved_at: row
@@ -75,11 +82,18 @@ impl FromRow<'_, PgRow> for Stored {
                 requester: row.try_get("requester")?,
                 steps: row.try_get::<Json<Vec<Step>>, _>("steps")?.0,
                 votes: Vec::new(),
-                payload_hash: row.try_get("payload_hash")?,
+                payload: revision(row)?,
                 expires_at: time("expires_at")?,
             },
         })
     }
+}
+
+fn revision(row: &PgRow) -> sqlx::Result<Revision> {
+    Ok(Revision {
+        number: row.try_get("revision")?,
+        hash: row.try_get("payload_hash")?,
+    })
 }
 
 /// A vote as it was given.
@@ -103,7 +117,7 @@ impl FromRow<'_, PgRow> for Given {
                 by: row.try_get("approver")?,
                 step: usize::try_from(row.try_get::<i32, _>("step")?).unwrap_or(usize::MAX),
                 verdict: read::<Verdict>(row.try_get("verdict")?)?,
-                payload_hash: row.try_get("payload_hash")?,
+                payload: revision(row)?,
             },
             comment: row.try_get("comment")?,
             created_at: row.try_get::<jiff_sqlx::Timestamp, _>("created_at")?.to_jiff(),
@@ -133,8 +147,9 @@ pub struct Filter {
     pub limit: i64,
 }
 
-const COLUMNS: &str = "id, number, request_type, target_type, target_id, title, description, payload, payload_hash, risk,
-    justification, requested_by, requester, steps, status, broken_glass, request_hash, created_at, expires_at, resolved_at";
+const COLUMNS: &str = "id, number, request_type, target_type, target_id, scope, title, description, payload, payload_hash,
+    revision, risk, justification, requested_by, requester, steps, status, broken_glass, applied_by, request_hash, created_at,
+    expires_at, resolved_at";
 
 /// Returns the database's time: expiry is by one clock.
 ///
@@ -173,8 +188,8 @@ pub async fn create(tx: &mut Scoped, new: &Stored, idempotency: Option<&str>) ->
     let query = format!(
         "insert into governance.approvals (tenant_id, id, number, request_type, target_type, target_id, title, description,
             payload, payload_hash, risk, justification, requested_by, requester, steps, status, idempotency, request_hash,
-            created_at, expires_at)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, 'pending', $16, $17, $18, $19)
+            created_at, expires_at, scope)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, 'pending', $16, $17, $18, $19, $20)
          on conflict (tenant_id, requested_by, idempotency) do nothing returning {COLUMNS}"
     );
     sqlx::query_as(sqlx::AssertSqlSafe(query))
@@ -187,7 +202,7 @@ pub async fn create(tx: &mut Scoped, new: &Stored, idempotency: Option<&str>) ->
         .bind(&new.title)
         .bind(&new.description)
         .bind(&new.payload)
-        .bind(&new.core.payload_hash)
+        .bind(&new.core.payload.hash)
         .bind(word(&new.risk))
         .bind(&new.justification)
         .bind(&new.requested_by)
@@ -197,6 +212,7 @@ pub async fn create(tx: &mut Scoped, new: &Stored, idempotency: Option<&str>) ->
         .bind(&new.request_hash)
         .bind(jiff_sqlx::Timestamp::from(new.created_at))
         .bind(jiff_sqlx::Timestamp::from(new.core.expires_at))
+        .bind(Json(&new.scope))
         .fetch_optional(tx.connection())
         .await
 }
@@ -252,7 +268,7 @@ async fn find(tx: &mut Scoped, name: &Name, how: &'static str) -> sqlx::Result<O
     };
     // After the lock: votes that were given meanwhile are among them.
     let given: Vec<Given> = sqlx::query_as(
-        "select id, approver, step, verdict, comment, payload_hash, created_at from governance.approval_votes
+        "select id, approver, step, verdict, comment, payload_hash, revision, created_at from governance.approval_votes
          where tenant_id = $1 and approval_id = $2 order by created_at, id",
     )
     .bind(&tenant)
@@ -294,7 +310,7 @@ pub async fn follow(tx: &mut Scoped, id: Uuid, change: &Change, payload: Option<
     let tenant = tx.tenant().to_owned();
     sqlx::query(
         "update governance.approvals set status = $3, payload = coalesce($4, payload),
-            payload_hash = coalesce($5, payload_hash),
+            payload_hash = coalesce($5, payload_hash), revision = coalesce($6, revision),
             resolved_at = case when $3 = 'pending' then null else coalesce(resolved_at, clock_timestamp()) end
          where tenant_id = $1 and id = $2",
     )
@@ -302,7 +318,8 @@ pub async fn follow(tx: &mut Scoped, id: Uuid, change: &Change, payload: Option<
     .bind(id)
     .bind(word(&change.status))
     .bind(payload)
-    .bind(&change.payload_hash)
+    .bind(change.payload.as_ref().map(|payload| &payload.hash))
+    .bind(change.payload.as_ref().map(|payload| payload.number))
     .execute(tx.connection())
     .await?;
     if change.status == Status::Approved {
@@ -329,8 +346,8 @@ pub async fn add_vote(
     let tenant = tx.tenant().to_owned();
     sqlx::query(
         "insert into governance.approval_votes
-            (tenant_id, approval_id, id, approver, step, verdict, comment, payload_hash, created_at)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, clock_timestamp())",
+            (tenant_id, approval_id, id, approver, step, verdict, comment, payload_hash, revision, created_at)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, clock_timestamp())",
     )
     .bind(tenant)
     .bind(approval)
@@ -339,7 +356,8 @@ pub async fn add_vote(
     .bind(i32::try_from(vote.step).unwrap_or(i32::MAX))
     .bind(word(&vote.verdict))
     .bind(comment)
-    .bind(&vote.payload_hash)
+    .bind(&vote.payload.hash)
+    .bind(vote.payload.number)
     .execute(tx.connection())
     .await
     .map(|_| ())
@@ -359,12 +377,18 @@ pub async fn mark_broken_glass(tx: &mut Scoped, id: Uuid) -> sqlx::Result<()> {
         .map(|_| ())
 }
 
-/// Takes an approved request out of the outbox; false when it was taken before.
+/// Takes an approved request out of the outbox, and remembers who did; false when it was taken before.
 ///
 /// # Errors
 /// Those of the database.
-pub async fn take_from_outbox(tx: &mut Scoped, id: Uuid) -> sqlx::Result<bool> {
+pub async fn take_from_outbox(tx: &mut Scoped, id: Uuid, by: &str) -> sqlx::Result<bool> {
     let tenant = tx.tenant().to_owned();
+    sqlx::query("update governance.approvals set applied_by = $3 where tenant_id = $1 and id = $2")
+        .bind(&tenant)
+        .bind(id)
+        .bind(by)
+        .execute(tx.connection())
+        .await?;
     let taken = sqlx::query("delete from governance.approval_outbox where tenant_id = $1 and approval_id = $2")
         .bind(tenant)
         .bind(id)

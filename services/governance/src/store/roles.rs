@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use sqlx::postgres::PgRow;
 use sqlx::{FromRow, Row as _};
 
-use aeterna_policy::snapshot::Assigned;
+use aeterna_policy::snapshot::{Assigned, holder};
 
 use super::Scoped;
 use crate::rbac::Role;
@@ -102,14 +102,17 @@ pub async fn fetch_assigned(tx: &mut Scoped) -> sqlx::Result<Vec<Assigned>> {
         "select {COLUMNS} from governance.role_assignments where tenant_id = $1 and source = 'grant'
          order by state desc, principal, role limit 100000"
     );
-    let query = sqlx::query_as(sqlx::AssertSqlSafe(query)).bind(tenant);
+    let query = sqlx::query_as(sqlx::AssertSqlSafe(query)).bind(&tenant);
     let found: Vec<Assignment> = query.fetch_all(tx.connection()).await?;
     let assigned = |assignment: Assignment| Assigned {
-        principal: assignment.principal,
+        holder: holder(&tenant, &assignment.principal),
         role: assignment.holding.role,
         revoked: assignment.holding.revoked,
     };
-    Ok(found.into_iter().map(assigned).collect())
+    let mut assigned: Vec<Assigned> = found.into_iter().map(assigned).collect();
+    // The order of the names would tell of them.
+    assigned.sort_by(|a, b| b.revoked.cmp(&a.revoked).then_with(|| a.holder.cmp(&b.holder)));
+    Ok(assigned)
 }
 
 /// Remembers what a token says. A row that somebody else changes meanwhile stays as he leaves it.

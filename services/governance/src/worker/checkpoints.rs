@@ -31,32 +31,48 @@ pub async fn run(pool: PgPool, anchor: Anchor, interval: Duration) {
     }
 }
 
-/// One turn. `written` remembers between turns how far each chain is covered.
+/// One turn. `written` remembers between turns how far each chain is covered. What fails for one tenant is counted in
+/// `audit_checkpoints_failed_total` and tried again in the next turn; the others get theirs.
 ///
 /// # Errors
-/// When the database or the directory fails; tenants before that are done.
+/// When the database does not say which chains there are.
 pub async fn write(pool: &PgPool, anchor: &Anchor, written: &mut BTreeMap<String, i64>) -> anyhow::Result<()> {
     for (tenant, head) in audit::fetch_heads(pool).await? {
         if head.seq == 0 || written.get(&tenant) == Some(&head.seq) {
             continue;
         }
-        if !stands(pool, anchor, &tenant, &head).await? {
-            metrics::counter!("audit_chain_broken_total").increment(1);
-            tracing::error!(tenant, "the audit chain does not have what its last checkpoint knows");
-            continue;
+        match cover(pool, anchor, &tenant, &head).await {
+            Ok(true) => {
+                written.insert(tenant, head.seq);
+            }
+            Ok(false) => {
+                metrics::counter!("audit_chain_broken_total").increment(1);
+                tracing::error!(tenant, "the audit chain does not have what its last checkpoint knows");
+            }
+            Err(error) => {
+                metrics::counter!("audit_checkpoints_failed_total").increment(1);
+                tracing::error!(tenant, error = format!("{error:#}"), "no checkpoint of an audit chain");
+            }
         }
-        let mark = Checkpoint {
-            tenant_id: tenant.clone(),
-            seq: head.seq,
-            hash: hex(&head.hash),
-            at: spell_time(clock::now()),
-        };
-        anchor.add(&mark).await?;
-        // The log is another place that whoever rewrites the database does not reach.
-        tracing::info!(tenant, seq = mark.seq, hash = mark.hash, "audit checkpoint");
-        written.insert(tenant, head.seq);
     }
     Ok(())
+}
+
+/// Writes a checkpoint of a chain that stands; false when it does not.
+async fn cover(pool: &PgPool, anchor: &Anchor, tenant: &str, head: &Head) -> anyhow::Result<bool> {
+    if !stands(pool, anchor, tenant, head).await? {
+        return Ok(false);
+    }
+    let mark = Checkpoint {
+        tenant_id: tenant.to_owned(),
+        seq: head.seq,
+        hash: hex(&head.hash),
+        at: spell_time(clock::now()),
+    };
+    anchor.add(&mark).await?;
+    // The log is another place that whoever rewrites the database does not reach.
+    tracing::info!(tenant, seq = mark.seq, hash = mark.hash, "audit checkpoint");
+    Ok(true)
 }
 
 /// Tells whether the chain still has the event of its last checkpoint, and the one that its head names.

@@ -106,10 +106,16 @@ impl Problem {
         }
     }
 
-    /// Makes the problem of a database error: away, or our fault.
+    /// Makes the problem of a database error: a text that PostgreSQL cannot hold, away, or our fault.
     #[must_use]
     pub fn database(error: &sqlx::Error) -> Self {
-        if crate::db::is_unavailable(error) {
+        if is_unstorable(error) {
+            Self::hiding(
+                Code::InvalidBody,
+                "a text has a character that cannot be stored, such as NUL",
+                error,
+            )
+        } else if crate::db::is_unavailable(error) {
             Self::hiding(Code::Unavailable, "the database does not answer; try again soon", error)
         } else {
             Self::hiding(Code::Internal, "the request could not be served", error)
@@ -144,6 +150,13 @@ impl Problem {
         }
         response
     }
+}
+
+/// Tells whether PostgreSQL refused the characters of a text: `character_not_in_repertoire`, or `untranslatable_character`,
+/// which a `\\u0000` in JSON is.
+fn is_unstorable(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
+    code.is_some_and(|code| ["22021", "22P05"].contains(&code.as_ref()))
 }
 
 impl IntoResponse for Problem {

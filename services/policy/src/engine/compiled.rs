@@ -2,9 +2,11 @@
 //!
 //! Which policies count depends on the place in the organisation, the action and the time. For each of these that was
 //! asked about, the slice is made once; time enters as the number of `effectiveFrom` and `effectiveUntil` that have
-//! passed. The set itself is good as long as the tenant's set version has not changed.
+//! passed. Callers say the action and the place, so neither is remembered as they say it: an action that the schema does
+//! not know has no slice, and of a place only those ids count that a policy names. The set itself is good as long as the
+//! tenant's set version has not changed.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use jiff::Timestamp;
@@ -19,9 +21,10 @@ use crate::canonical::hex;
 use crate::policy::constraint::Rule;
 use crate::policy::merge::{Part, merge};
 use crate::policy::{Document, cedar};
+use crate::rbac::action;
 
-/// Slices remembered; beyond, all are made anew.
-const REMEMBERED: usize = 10_000;
+/// Policies in all slices that are remembered; beyond, all are made anew. A slice has the four of the roles at least.
+const REMEMBERED: usize = 50_000;
 
 /// A version in force of a policy.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -36,9 +39,25 @@ pub struct Active {
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Key {
-    action: String,
+    action: &'static str,
     place: Scope,
     epoch: usize,
+}
+
+#[derive(Debug, Default)]
+struct Slices {
+    made: HashMap<Key, Arc<Slice>>,
+    policies: usize,
+}
+
+impl Slices {
+    fn remember(&mut self, key: Key, slice: &Arc<Slice>) {
+        if self.policies >= REMEMBERED {
+            *self = Self::default();
+        }
+        self.policies += slice.candidates + 1;
+        self.made.insert(key, Arc::clone(slice));
+    }
 }
 
 /// A tenant's policies.
@@ -48,7 +67,9 @@ pub struct Compiled {
     policies: Vec<Active>,
     statements: Vec<Vec<cedar_policy::Policy>>,
     boundaries: Vec<Timestamp>,
-    slices: RwLock<HashMap<Key, Arc<Slice>>>,
+    /// The ids that some policy names: of organisations, teams and projects.
+    named: [BTreeSet<String>; 3],
+    slices: RwLock<Slices>,
 }
 
 /// Returns the hash of a set of policies: equal sets, equal hashes, in any order.
@@ -86,11 +107,18 @@ impl Compiled {
         let ends = |policy: &Active| [policy.document.effective_from, policy.document.effective_until];
         let mut boundaries: Vec<Timestamp> = policies.iter().flat_map(ends).flatten().collect();
         boundaries.sort_unstable();
+        let scopes = || policies.iter().map(|policy| &policy.document.scope);
+        let named = [
+            scopes().filter_map(|scope| scope.org_id.clone()).collect(),
+            scopes().filter_map(|scope| scope.team_id.clone()).collect(),
+            scopes().filter_map(|scope| scope.project_id.clone()).collect(),
+        ];
         Self {
             hash: hash(&policies),
             policies,
             statements,
             boundaries,
+            named,
             slices: RwLock::default(),
         }
     }
@@ -110,34 +138,43 @@ impl Compiled {
     /// Decides by the tenant's policies and the built-in ones.
     #[must_use]
     pub fn decide(&self, question: &Question, now: Timestamp) -> Decision {
+        let Some(action) = action::find(&question.action) else {
+            // The schema says what is wrong with it.
+            return Slice::default().decide(question);
+        };
         let key = Key {
-            action: question.action.clone(),
-            place: question.resource.scope.clone(),
+            action: action.name,
+            place: self.cut(&question.resource.scope),
             epoch: self.boundaries.partition_point(|boundary| *boundary <= now),
         };
-        let known = self
-            .slices
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(&key)
-            .cloned();
+        let slices = self.slices.read().unwrap_or_else(PoisonError::into_inner);
+        let known = slices.made.get(&key).cloned();
+        drop(slices);
         let slice = known.unwrap_or_else(|| {
             let made = Arc::new(self.slice(&key, now));
             let mut slices = self.slices.write().unwrap_or_else(PoisonError::into_inner);
-            if slices.len() >= REMEMBERED {
-                slices.clear();
-            }
-            slices.insert(key, Arc::clone(&made));
+            slices.remember(key, &made);
             made
         });
         slice.decide(question)
+    }
+
+    /// Leaves of a place what makes a difference: the ids that some policy names.
+    fn cut(&self, place: &Scope) -> Scope {
+        let [orgs, teams, projects] = &self.named;
+        let known = |id: &Option<String>, named: &BTreeSet<String>| id.clone().filter(|id| named.contains(id));
+        Scope {
+            org_id: known(&place.org_id, orgs),
+            team_id: known(&place.team_id, teams),
+            project_id: known(&place.project_id, projects),
+        }
     }
 
     fn slice(&self, key: &Key, now: Timestamp) -> Slice {
         let own = self.parts(&key.place, now).into_iter().filter(|part| part.rule == 0);
         let statements = own.filter_map(|part| self.statements.get(part.policy)).flatten();
         let all = builtin::policies().iter().chain(statements);
-        Slice::of(all.filter(|policy| is_about(policy, &key.action)).cloned())
+        Slice::of(all.filter(|policy| is_about(policy, key.action)).cloned())
     }
 
     /// Returns the constraint rules that hold at a place.

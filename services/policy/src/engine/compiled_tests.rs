@@ -122,3 +122,50 @@ fn equal_sets_have_equal_hashes_in_any_order() {
     let newer = Compiled::build(vec![Active { version: 2, ..a }]);
     assert_ne!(forth.hash(), newer.hash());
 }
+
+fn remembered(set: &Compiled) -> usize {
+    set.slices.read().expect("not poisoned").made.len()
+}
+
+#[test]
+fn whatever_callers_ask_about_only_places_that_policies_name_are_remembered() {
+    let text = r#"forbid (principal, action == Action::"memory.delete", resource);"#;
+    let set = Compiled::build(vec![cedar_policy("keep", "team", &json!({"teamId": "red"}), text)]);
+    let ask = |action: &str, place| set.decide(&question(Role::TechLead, action, &place), at(NOW));
+    for n in 0..1_000 {
+        let invented = ask(&format!("memory.invented-{n}"), json!({}));
+        assert!(!invented.allowed && invented.reason.is_some());
+        assert!(
+            ask(
+                "memory.delete",
+                json!({"orgId": n.to_string(), "teamId": format!("blue-{n}")})
+            )
+            .allowed
+        );
+        assert!(!ask("memory.delete", json!({"projectId": n.to_string(), "teamId": "red"})).allowed);
+    }
+    assert_eq!(remembered(&set), 2, "in the team, and elsewhere");
+}
+
+#[test]
+fn what_is_remembered_has_an_end() {
+    let of_seven_hundred = Arc::new(Slice {
+        candidates: 700,
+        ..Slice::default()
+    });
+    let (mut slices, mut most) = (Slices::default(), 0);
+    for n in 0..1_000 {
+        let place = serde_json::from_value(json!({"teamId": n.to_string()})).expect("a scope");
+        let key = Key {
+            action: "memory.read",
+            place,
+            epoch: 0,
+        };
+        slices.remember(key, &of_seven_hundred);
+        most = most.max(slices.made.len());
+    }
+    assert!(
+        (10..=REMEMBERED / 700 + 1).contains(&most),
+        "{most} slices of 700 policies"
+    );
+}

@@ -16,6 +16,7 @@ use utoipa::ToSchema;
 
 use super::attributes;
 use crate::rbac::Role;
+use crate::text;
 
 /// Where in the organisation a thing belongs.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
@@ -32,12 +33,31 @@ pub struct Scope {
     pub project_id: Option<String>,
 }
 
+impl Scope {
+    /// Checks the ids.
+    ///
+    /// # Errors
+    /// The name of the first id that is none, as the wire has it.
+    pub fn check(&self) -> Result<(), &'static str> {
+        let ids = [
+            ("orgId", &self.org_id),
+            ("teamId", &self.team_id),
+            ("projectId", &self.project_id),
+        ];
+        let is_bad = |id: &Option<String>| id.as_ref().is_some_and(|id| !text::is_line(id, text::NAME));
+        match ids.into_iter().find(|(_, id)| is_bad(id)) {
+            Some((name, _)) => Err(name),
+            None => Ok(()),
+        }
+    }
+}
+
 /// Who wants to do it.
 #[derive(Debug, Clone, Default)]
 pub struct Principal {
     /// The user's or the agent's id.
     pub id: String,
-    /// Whom an agent acts for. With it, or with the role `Agent`, the principal is an agent.
+    /// Whom an agent acts for. With it, or with the role `Agent` of its token, the principal is an agent.
     pub on_behalf_of: Option<String>,
     /// Its roles.
     pub roles: Vec<Role>,

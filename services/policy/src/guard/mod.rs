@@ -9,6 +9,7 @@
 //! what only it knows: each item of a list, each file of an archive. Without the settings there is no
 //! guard, and nothing of this happens.
 
+mod ages;
 mod client;
 pub mod judge;
 pub mod layer;
@@ -53,7 +54,7 @@ impl Guard {
         let held = self.0.current(caller, headers).await;
         let now = clock::now();
         if let Some(held) = &held {
-            metrics::gauge!("policy_snapshot_age_seconds").set(held.age(now).as_secs_f64());
+            metrics::gauge!("policy_snapshot_age_seconds").set(self.0.greatest_age(held.age(now)));
         }
         match (held, access) {
             (Some(held), Access::Write) if held.is_stale(now) => {

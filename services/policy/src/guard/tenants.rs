@@ -2,10 +2,10 @@
 //!
 //! At most one question about a tenant is on its way at a time. After an answer, good or bad, there is a pause, so a
 //! governance service that is away does not slow down what is refused anyway. A caller to whom it refuses a snapshot costs
-//! nobody else his turn, and does not ask where it is known that he has no role.
+//! nobody else his turn. One without any role asks as well, for he may have got one since, but seldom.
 
 use std::collections::HashMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex as StdMutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use axum::http::HeaderMap;
@@ -18,6 +18,7 @@ use aeterna_kit::clock;
 use aeterna_kit::ids::TenantId;
 use aeterna_kit::tasks;
 
+use super::ages::Ages;
 use super::client::{Client, Credentials, Error};
 use super::identify;
 use crate::signed::PublicKey;
@@ -36,6 +37,8 @@ struct Known {
     held: RwLock<Option<Arc<Held>>>,
     /// The time before which nobody asks; held by whoever asks.
     turn: Mutex<Option<Instant>>,
+    /// The time before which nobody without a role asks.
+    roleless: StdMutex<Option<Instant>>,
 }
 
 /// All snapshots of this process.
@@ -43,6 +46,7 @@ struct Known {
 pub(super) struct Tenants {
     asking: Arc<Asking>,
     known: RwLock<HashMap<TenantId, Arc<Known>>>,
+    ages: Ages,
 }
 
 #[derive(Debug)]
@@ -58,7 +62,13 @@ impl Tenants {
         Self {
             asking: Arc::new(Asking { client, key, refresh }),
             known: RwLock::default(),
+            ages: Ages::default(),
         }
+    }
+
+    /// Takes the age that a request met; returns the greatest of late, in seconds.
+    pub(super) fn greatest_age(&self, age: SignedDuration) -> f64 {
+        self.ages.greatest(age.as_secs_f64(), Instant::now())
     }
 
     /// Returns the tenant's snapshot, the newest that can be had without waiting; waits only when there is none to write by.
@@ -70,7 +80,10 @@ impl Tenants {
         let whose = Credentials::of(caller, headers);
         let now = clock::now();
         match known.held() {
-            Some(held) if held.age(now) < self.asking.refresh || identify(&held, caller).roles.is_empty() => Some(held),
+            Some(held) if held.age(now) < self.asking.refresh => Some(held),
+            Some(held) if identify(&held, caller).roles.is_empty() && !known.may_ask_roleless(self.asking.refresh) => {
+                Some(held)
+            }
             Some(held) if !held.is_stale(now) => {
                 self.ask_beside(&known, whose);
                 Some(held)
@@ -111,6 +124,7 @@ impl Tenants {
                     tenant: tenant.clone(),
                     held: RwLock::default(),
                     turn: Mutex::default(),
+                    roleless: StdMutex::default(),
                 })
             };
             Arc::clone(all.entry(tenant.clone()).or_insert_with(new))
@@ -126,6 +140,16 @@ impl Known {
     /// Tells whether nobody asks at this moment, and the pause is over.
     fn may_ask(&self) -> bool {
         self.turn.try_lock().is_ok_and(|turn| is_over(*turn))
+    }
+
+    /// Tells whether somebody without a role may ask; then nobody like him may for a while.
+    fn may_ask_roleless(&self, pause: SignedDuration) -> bool {
+        let mut until = self.roleless.lock().unwrap_or_else(PoisonError::into_inner);
+        let may = is_over(*until);
+        if may {
+            *until = Some(Instant::now() + pause.unsigned_abs());
+        }
+        may
     }
 
     /// Takes a snapshot, unless a newer one is held.

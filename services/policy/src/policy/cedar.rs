@@ -1,9 +1,11 @@
 //! Cedar text: parsed and held to the schema when it is written, with the place of what is wrong.
 
+use std::collections::BTreeSet;
 use std::str::FromStr as _;
 
 use cedar_policy::{Policy, PolicyId, PolicySet, ValidationMode, Validator};
 use miette::Diagnostic;
+use serde_json::Value;
 use uuid::Uuid;
 
 use aeterna_kit::problem::FieldError;
@@ -42,6 +44,46 @@ pub fn statements(policy: Uuid, version: i32, text: &str) -> Vec<Policy> {
         statement.new_id(PolicyId::new(format!("{policy}@{version}#{number}")))
     };
     set.policies().map(name).collect()
+}
+
+/// What the schema knows and no service tells at its own door: only who asks the governance service itself can say it.
+const UNTOLD: [(&str, &str); 7] = [
+    ("context", "environment"),
+    ("context", "ip"),
+    ("context", "justification"),
+    ("context", "mfa"),
+    ("context", "risk"),
+    ("principal", "department"),
+    ("principal", "depth"),
+];
+
+/// Returns what a text asks about that no service tells: `context.mfa`. There, such a statement sees it as missing.
+#[must_use]
+pub fn find_untold(text: &str) -> BTreeSet<String> {
+    let Ok(set) = PolicySet::from_str(text) else {
+        return BTreeSet::new();
+    };
+    let mut found = BTreeSet::new();
+    for statement in set.policies().filter_map(|statement| statement.to_json().ok()) {
+        collect_untold(&statement, &mut found);
+    }
+    found
+}
+
+fn collect_untold(value: &Value, found: &mut BTreeSet<String>) {
+    match value {
+        Value::Object(fields) => {
+            for asked in [".", "has"].into_iter().filter_map(|operator| fields.get(operator)) {
+                let of = asked.pointer("/left/Var").and_then(Value::as_str);
+                let name = asked.get("attr").and_then(Value::as_str);
+                let known = of.zip(name).filter(|pair| UNTOLD.contains(pair));
+                found.extend(known.map(|(of, name)| format!("{of}.{name}")));
+            }
+            fields.values().for_each(|field| collect_untold(field, found));
+        }
+        Value::Array(items) => items.iter().for_each(|item| collect_untold(item, found)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
 }
 
 fn place(text: &str, problem: &dyn Diagnostic) -> FieldError {
@@ -112,6 +154,18 @@ mod tests {
         assert!(
             check(text).is_err(),
             "it would fail, and a forbid that fails forbids nothing"
+        );
+    }
+
+    #[test]
+    fn what_no_service_tells_is_found_wherever_it_is_asked_for() {
+        let text = r#"forbid (principal, action, resource) when { context has mfa && !context.mfa };
+            forbid (principal is User, action == Action::"memory.read", resource)
+            unless { principal has department && [principal.department, "mfa"].contains("red") };
+            permit (principal, action, resource) when { context has via && context.via == "context.risk" };"#;
+        assert_eq!(
+            find_untold(text).into_iter().collect::<Vec<_>>(),
+            ["context.mfa", "principal.department"]
         );
     }
 

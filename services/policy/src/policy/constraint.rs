@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use super::pattern;
+use crate::text;
 
 /// Whether a rule means what its operator says.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -139,13 +140,16 @@ impl Rule {
     /// # Errors
     /// The field and what is wrong with it.
     pub fn check(&self) -> Result<(), (&'static str, String)> {
-        for (field, text) in [("id", &self.id), ("value", &self.value), ("message", &self.message)] {
-            if text.is_empty() || text.len() > pattern::LONGEST || text.contains('\0') {
+        for (field, said) in [("id", &self.id), ("value", &self.value), ("message", &self.message)] {
+            if said.is_empty() || said.len() > pattern::LONGEST || said.contains('\0') {
                 return Err((field, "1 to 512 bytes without NUL".to_owned()));
             }
         }
-        if self.applies_to.len() > 32 || self.applies_to.iter().any(|glob| glob.len() > pattern::LONGEST) {
-            return Err(("appliesTo", "at most 32 globs of 512 bytes".to_owned()));
+        if self.applies_to.len() > 32 || !self.applies_to.iter().all(|glob| text::is_line(glob, pattern::LONGEST)) {
+            return Err((
+                "appliesTo",
+                "at most 32 globs of 1 to 512 bytes without control characters".to_owned(),
+            ));
         }
         let negated = matches!(
             self.operator,

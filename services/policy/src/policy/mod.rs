@@ -21,6 +21,7 @@ use aeterna_kit::problem::{Code, FieldError, Problem};
 use crate::canonical;
 use crate::canonical::hex;
 use crate::engine::Scope;
+use crate::text;
 use constraint::Rule;
 
 /// Longest name, longest description and longest Cedar text, in bytes.
@@ -156,9 +157,8 @@ impl Document {
     }
 
     fn check_form(&self) -> Result<(), Problem> {
-        let (name, description, text) = LONGEST;
-        let (trimmed, long) = (self.name.trim(), self.name.len());
-        if trimmed.is_empty() || long > name || self.name.chars().any(char::is_control) {
+        let (name, description, cedar) = LONGEST;
+        if self.name.trim().is_empty() || !text::is_line(&self.name, name) {
             return refuse("/name", "1 to 128 bytes without control characters");
         }
         if self
@@ -171,7 +171,7 @@ impl Document {
         if self
             .cedar
             .as_ref()
-            .is_some_and(|cedar| cedar.len() > text || cedar.contains('\0'))
+            .is_some_and(|text| text.len() > cedar || text.contains('\0'))
         {
             return refuse("/cedar", "at most 64 KiB without NUL");
         }
@@ -194,18 +194,16 @@ impl Document {
 
     /// A policy names the place of its layer, and nothing below; what is above it may name as well.
     fn check_scope(&self) -> Result<(), Problem> {
+        if let Err(name) = self.scope.check() {
+            let pointer = format!("/scope/{name}");
+            return refuse(&pointer, "1 to 256 bytes without control characters");
+        }
         let places = [
             (Layer::Org, "/scope/orgId", &self.scope.org_id),
             (Layer::Team, "/scope/teamId", &self.scope.team_id),
             (Layer::Project, "/scope/projectId", &self.scope.project_id),
         ];
         for (layer, pointer, id) in places {
-            if id
-                .as_ref()
-                .is_some_and(|id| id.is_empty() || id.len() > 256 || id.chars().any(char::is_control))
-            {
-                return refuse(pointer, "1 to 256 bytes without control characters");
-            }
             if layer == self.layer && id.is_none() {
                 return refuse(pointer, "a policy of this layer names its place");
             }

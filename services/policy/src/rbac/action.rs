@@ -45,6 +45,7 @@ actions! {
     APPROVAL_WITHDRAW = "approval.withdraw" on "Approval";
     APPROVAL_DECIDE = "approval.decide" on "Approval";
     APPROVAL_APPLY = "approval.apply" on "Approval";
+    APPROVAL_APPLY_ANY = "approval.applyAny" on "Approval";
     APPROVAL_CANCEL = "approval.cancel" on "Approval";
     APPROVAL_BREAK_GLASS = "approval.breakGlass" on "Approval";
     ROLE_READ = "role.read" on "RoleAssignment";

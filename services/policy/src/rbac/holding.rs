@@ -35,10 +35,12 @@ pub struct Settled {
     pub gone: Vec<Role>,
 }
 
-/// Settles a token's roles with what is remembered of its subject.
+/// Settles a token's roles with what is remembered of its subject. What is an agent, its token alone says: as a granted role
+/// `Agent` would take from a human all that agents may not do.
 #[must_use]
 pub fn settle(token: &[Role], known: &[Holding]) -> Settled {
     let token: BTreeSet<Role> = token.iter().copied().collect();
+    let known: Vec<&Holding> = known.iter().filter(|holding| holding.role != Role::Agent).collect();
     let with = |wanted: &dyn Fn(&Holding) -> bool| -> BTreeSet<Role> {
         known
             .iter()
@@ -78,6 +80,14 @@ mod tests {
         let settled = settle(&[Role::Admin, Role::TechLead, Role::Viewer], &known);
         assert_eq!(settled.roles, [Role::Viewer]);
         assert_eq!((settled.seen, settled.gone), (vec![Role::Viewer], vec![]));
+    }
+
+    #[test]
+    fn who_is_an_agent_his_token_says_alone() {
+        let granted = [known(Role::Agent, Source::Grant, false)];
+        assert_eq!(settle(&[Role::Admin], &granted).roles, [Role::Admin]);
+        let revoked = [known(Role::Agent, Source::Grant, true)];
+        assert_eq!(settle(&[Role::Agent], &revoked).roles, [Role::Agent]);
     }
 
     #[test]

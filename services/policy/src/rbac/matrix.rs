@@ -50,8 +50,8 @@ pub fn page() -> String {
         page.push('\n');
     }
     page.push_str(
-        "\nAn agent is whoever acts on behalf of somebody, or holds the role `Agent`. It never decides on approvals, changes\n\
-         policies, grants roles or reads the audit log, whatever other roles it holds.\n",
+        "\nAn agent is whoever acts on behalf of somebody, or has the role `Agent` in its token; that role is not granted. It\n\
+         never decides on approvals, changes policies, grants roles or reads the audit log, whatever other roles it holds.\n",
     );
     page
 }

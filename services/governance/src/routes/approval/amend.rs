@@ -12,7 +12,7 @@ use aeterna_kit::http::extract::{Json, Path};
 use aeterna_kit::problem::{Code, Problem};
 
 use super::effect::Effect;
-use super::request::{check_payload, hash};
+use super::request::{check_floor, check_payload, hash};
 use super::settle::Case;
 use super::view::{View, details};
 use crate::admission::Admitted;
@@ -34,7 +34,8 @@ pub struct Request {
     pub payload: Map<String, Value>,
 }
 
-/// Replaces the payload of a pending request. Only who asked for it may; votes for the old payload no longer count.
+/// Replaces the payload of a pending request. Only who asked for it may. The votes that it has no longer count, not even when
+/// the old payload comes back, and each further vote names the hash of the payload that was looked at.
 ///
 /// # Errors
 /// Those of the document.
@@ -47,7 +48,7 @@ pub struct Request {
         (status = 404, description = "The tenant has no such request"),
         (status = 409, description = "It is not pending"),
         (status = 410, description = "Its time is over"),
-        (status = 422, description = "The payload does not fit, or takes higher approvers than the request has"),
+        (status = 422, description = "The payload does not fit, or takes higher approvers or a higher risk than the request has"),
         (status = 503, description = "The database is away; see Retry-After"),
     )
 )]
@@ -59,21 +60,25 @@ pub async fn amend(
     Json(asked): Json<Request>,
 ) -> Result<Body<View>, Problem> {
     check_payload(&asked.payload)?;
-    let mut desk = Admitted::open(&state, &caller, origin, action::APPROVAL_REQUEST, &id.to_string()).await?;
-    let mut case = Case::lock(&mut desk, &Name::Id(id)).await?;
+    let desk = Admitted::open(&state, &caller, origin, action::APPROVAL_REQUEST, &id.to_string()).await?;
+    let (desk, mut case) = Case::lock(desk, &Name::Id(id)).await?;
     let payload = canonical::write(&Value::Object(asked.payload.clone()));
     let command = Command::Amend {
         by: desk.principal.human().to_owned(),
         payload_hash: hash(&payload),
     };
     let (mut desk, change) = case.react(desk, &command).await?;
-    let least = Effect::read(&case.stored.request_type, &asked.payload)?.least();
-    rules::check_least(&case.stored.core.steps, least)
+    let effect = Effect::read(&case.stored.request_type, &asked.payload)?;
+    check_floor(effect.floor(&case.stored.request_type), case.stored.risk, "/payload")?;
+    rules::check_least(&case.stored.core.steps, effect.least())
         .map_err(|message| Problem::field(Code::InvalidBody, "/payload", message))?;
     approvals::follow(&mut desk.tx, id, &change, Some(&payload))
         .await
         .or_problem()?;
-    let before = std::mem::replace(&mut case.stored.core.payload_hash, hash(&payload));
+    let before = case.stored.core.payload.hash.clone();
+    if let Some(revision) = change.payload {
+        case.stored.core.payload = revision;
+    }
     case.stored.payload = payload;
     let told = details(&case.stored, &[("before", json!(before))]);
     desk.note("approval.amend", ("Approval", &id.to_string()), told).await?;

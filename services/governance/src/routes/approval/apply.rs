@@ -13,9 +13,9 @@ use aeterna_kit::problem::Problem;
 
 use super::effect::Effect;
 use super::settle::{Case, problem};
-use super::view::View;
+use super::view::{View, details};
 use crate::admission::Admitted;
-use crate::approval::{Command, Refusal};
+use crate::approval::{Command, Refusal, Status};
 use crate::origin::Origin;
 use crate::rbac::action;
 use crate::state::State;
@@ -31,8 +31,9 @@ pub struct Request {
     pub payload_hash: String,
 }
 
-/// Applies an approved request. Of type policy, the policy becomes active; of type role, the role is granted, in the same
-/// transaction. Of other types the caller does it, with the payload of the answer: this answer is given once.
+/// Applies an approved request: who asked for it does, his agent, or an Admin. Of type policy, the policy becomes active; of
+/// type role, the role is granted, in the same transaction. Of other types the caller does it, with the payload of the
+/// answer. If that answer is lost the same caller asks again and gets it again; nobody else does.
 ///
 /// # Errors
 /// Those of the document.
@@ -40,8 +41,8 @@ pub struct Request {
     post, path = "/api/v1/approval/apply/{id}", tag = "approval", request_body = Request,
     params(("id" = Uuid, Path, description = "The request's id")),
     responses(
-        (status = 200, description = "Applied, by this call and no other", body = View),
-        (status = 403, description = "The caller may not"),
+        (status = 200, description = "Applied, by this caller and no other", body = View),
+        (status = 403, description = "The caller may not, or it is somebody else's request"),
         (status = 404, description = "The tenant has no such request, or its policy is gone"),
         (status = 409, description = "NOT_APPROVED, ALREADY_APPLIED or PAYLOAD_CHANGED"),
         (status = 412, description = "The policy has changed since; the request stays approved"),
@@ -55,17 +56,33 @@ pub async fn apply(
     Path(id): Path<Uuid>,
     Json(asked): Json<Request>,
 ) -> Result<Body<View>, Problem> {
-    let mut desk = Admitted::open(&state, &caller, origin, action::APPROVAL_APPLY, &id.to_string()).await?;
-    let mut case = Case::lock(&mut desk, &Name::Id(id)).await?;
+    let desk = Admitted::open(&state, &caller, origin, action::APPROVAL_APPLY, &id.to_string()).await?;
+    let (mut desk, mut case) = Case::lock(desk, &Name::Id(id)).await?;
+    if desk.principal.human() != case.stored.core.requester {
+        desk = desk.require(action::APPROVAL_APPLY_ANY, &id.to_string()).await?;
+    }
+    let payload: Map<String, Value> = serde_json::from_str(&case.stored.payload).unwrap_or_default();
+    let effect = Effect::read(&case.stored.request_type, &payload)?;
+    let is_repeated = case.stored.core.status == Status::Applied
+        && effect == Effect::Elsewhere
+        && case.stored.applied_by.as_ref() == Some(&desk.principal.id)
+        && case.stored.core.payload.hash == asked.payload_hash;
+    if is_repeated {
+        let told = details(&case.stored, &[]);
+        desk.note("approval.applyAgain", ("Approval", &id.to_string()), told)
+            .await?;
+        desk.close().await?;
+        return Ok(Body(case.view()));
+    }
     let command = Command::Apply {
         payload_hash: asked.payload_hash,
     };
     let (mut desk, change) = case.react(desk, &command).await?;
-    if !approvals::take_from_outbox(&mut desk.tx, id).await.or_problem()? {
+    let by = desk.principal.id.clone();
+    if !approvals::take_from_outbox(&mut desk.tx, id, &by).await.or_problem()? {
         return Err(problem(Refusal::AlreadyApplied));
     }
-    let payload: Map<String, Value> = serde_json::from_str(&case.stored.payload).unwrap_or_default();
-    let effect = Effect::read(&case.stored.request_type, &payload)?;
+    case.stored.applied_by = Some(by);
     effect.apply(&mut desk, &case.stored).await?;
     case.follow(&mut desk, &change, "approval.apply", &[]).await?;
     desk.close().await?;

@@ -10,6 +10,7 @@ use uuid::Uuid;
 use aeterna_kit::auth::Caller;
 use aeterna_kit::http::extract::{Json, Path};
 use aeterna_kit::problem::{Code, Problem};
+use aeterna_policy::text::is_text;
 
 use super::effect::Effect;
 use super::settle::{Case, problem};
@@ -57,12 +58,12 @@ pub async fn break_glass(
     Json(asked): Json<Request>,
 ) -> Result<Body<View>, Problem> {
     let why = asked.justification;
-    if why.trim().is_empty() || why.len() > 4096 || why.contains('\0') {
+    if !is_text(&why, 4096) {
         let message = "1 to 4096 bytes without NUL";
         return Err(Problem::field(Code::JustificationRequired, "/justification", message));
     }
-    let mut desk = Admitted::open(&state, &caller, origin, action::APPROVAL_BREAK_GLASS, &id.to_string()).await?;
-    let mut case = Case::lock(&mut desk, &Name::Id(id)).await?;
+    let desk = Admitted::open(&state, &caller, origin, action::APPROVAL_BREAK_GLASS, &id.to_string()).await?;
+    let (desk, mut case) = Case::lock(desk, &Name::Id(id)).await?;
     let command = Command::BreakGlass {
         by: desk.principal.human().to_owned(),
     };
@@ -70,7 +71,7 @@ pub async fn break_glass(
     let payload: Map<String, Value> = serde_json::from_str(&case.stored.payload).unwrap_or_default();
     let least = Effect::read(&case.stored.request_type, &payload)?.least();
     if !desk.principal.roles.iter().any(|own| own.includes(least)) {
-        return Err(problem(Refusal::NotEligible));
+        return Err(desk.refuse(problem(Refusal::NotEligible)).await);
     }
     case.stored.broken_glass = true;
     approvals::mark_broken_glass(&mut desk.tx, id).await.or_problem()?;

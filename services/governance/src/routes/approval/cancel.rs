@@ -39,8 +39,8 @@ pub async fn cancel(
     Shared(state): Shared<State>,
     Path(id): Path<Uuid>,
 ) -> Result<Json<View>, Problem> {
-    let mut desk = Admitted::open(&state, &caller, origin, action::APPROVAL_WITHDRAW, &id.to_string()).await?;
-    let mut case = Case::lock(&mut desk, &Name::Id(id)).await?;
+    let desk = Admitted::open(&state, &caller, origin, action::APPROVAL_WITHDRAW, &id.to_string()).await?;
+    let (mut desk, mut case) = Case::lock(desk, &Name::Id(id)).await?;
     let by = desk.principal.human().to_owned();
     let own = by == case.stored.core.requester;
     let (command, action) = if own {

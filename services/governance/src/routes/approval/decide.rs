@@ -10,6 +10,7 @@ use uuid::Uuid;
 use aeterna_kit::auth::Caller;
 use aeterna_kit::http::extract::Json;
 use aeterna_kit::problem::{Code, Problem};
+use aeterna_policy::text::{is_line, is_text};
 
 use super::settle::Case;
 use super::view::{Decision, View, details};
@@ -33,7 +34,8 @@ pub struct Request {
     pub decision: Verdict,
     /// Why, at most 4 KiB. Needed for a vote on a request of high or critical risk.
     pub comment: Option<String>,
-    /// The hash of the payload that was looked at; a vote on another is refused.
+    /// The hash of the payload that was looked at; a vote on another is refused. Needed for high and critical risk, and when
+    /// the request was amended.
     pub payload_hash: Option<String>,
 }
 
@@ -73,7 +75,7 @@ pub struct Quorum {
         (status = 404, description = "The tenant has no such request"),
         (status = 409, description = "ALREADY_DECIDED, NOT_PENDING or PAYLOAD_CHANGED"),
         (status = 410, description = "Its time is over"),
-        (status = 422, description = "A field does not fit, or a comment is needed"),
+        (status = 422, description = "A field does not fit, or a comment or the payload's hash is needed"),
         (status = 503, description = "The database is away; see Retry-After"),
     )
 )]
@@ -88,8 +90,8 @@ pub async fn decide(
         Name::Id(id) => id.to_string(),
         Name::Number(number) => number.clone(),
     };
-    let mut desk = Admitted::open(&state, &caller, origin, action::APPROVAL_DECIDE, &id).await?;
-    let mut case = Case::lock(&mut desk, &name).await?;
+    let desk = Admitted::open(&state, &caller, origin, action::APPROVAL_DECIDE, &id).await?;
+    let (desk, mut case) = Case::lock(desk, &name).await?;
     let command = Command::Decide {
         by: desk.principal.human().to_owned(),
         verdict: asked.decision,
@@ -99,6 +101,11 @@ pub async fn decide(
     if case.stored.risk.needs_justification() && asked.comment.is_none() {
         let detail = "a vote on a request of this risk says why";
         return Err(Problem::field(Code::JustificationRequired, "/comment", detail));
+    }
+    let is_named = asked.payload_hash.is_some();
+    if !is_named && (case.stored.risk.needs_justification() || case.stored.core.payload.number > 1) {
+        let detail = "a vote on a request of this risk, or on one that was amended, says which payload was looked at";
+        return Err(Problem::field(Code::InvalidBody, "/payloadHash", detail));
     }
     case.add_vote(&mut desk, &change, asked.comment.as_deref()).await?;
     let more = [
@@ -135,11 +142,7 @@ pub async fn decide(
 }
 
 fn check(asked: &Request) -> Result<Name, Problem> {
-    if asked
-        .comment
-        .as_ref()
-        .is_some_and(|text| text.trim().is_empty() || text.len() > 4096 || text.contains('\0'))
-    {
+    if asked.comment.as_ref().is_some_and(|comment| !is_text(comment, 4096)) {
         return Err(Problem::field(
             Code::InvalidBody,
             "/comment",
@@ -148,7 +151,7 @@ fn check(asked: &Request) -> Result<Name, Problem> {
     }
     match (asked.request_id, &asked.request_number) {
         (Some(id), None) => Ok(Name::Id(id)),
-        (None, Some(number)) if number.len() <= 32 && !number.contains('\0') => Ok(Name::Number(number.clone())),
+        (None, Some(number)) if is_line(number, 32) => Ok(Name::Number(number.clone())),
         _ => Err(Problem::field(
             Code::InvalidBody,
             "/requestId",

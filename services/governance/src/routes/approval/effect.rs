@@ -10,6 +10,7 @@ use uuid::Uuid;
 use aeterna_kit::problem::{Code, Problem};
 
 use crate::admission::Admitted;
+use crate::approval::rules::{self, Risk};
 use crate::policy::{Document, Status};
 use crate::rbac::Role;
 use crate::routes::policies::view::{absent, check_room, show_changed};
@@ -60,7 +61,7 @@ impl Effect {
             "policy" => serde_json::from_value(value).map(Self::Activate).map_err(refuse),
             "role" => {
                 let granting: Granting = serde_json::from_value(value).map_err(refuse)?;
-                change::check(&granting.principal)?;
+                change::check("/payload", &granting.principal, granting.role)?;
                 Ok(Self::Grant(granting))
             }
             _ => Ok(Self::Elsewhere),
@@ -75,6 +76,16 @@ impl Effect {
             Self::Grant(granting) => granting.role.max(Role::Admin),
             Self::Elsewhere => Role::TechLead,
         }
+    }
+
+    /// Returns the least risk of a request of a type that does this.
+    #[must_use]
+    pub fn floor(&self, kind: &str) -> Risk {
+        let granted = match self {
+            Self::Grant(granting) => Some(granting.role),
+            Self::Activate(_) | Self::Elsewhere => None,
+        };
+        rules::floor(kind, granted)
     }
 
     /// Does it, in the transaction in which the request becomes applied.

@@ -94,7 +94,7 @@ impl From<Stored> for Summary {
             risk_level: stored.risk,
             status: stored.core.status,
             requester: stored.core.requester,
-            payload_hash: stored.core.payload_hash,
+            payload_hash: stored.core.payload.hash,
             created_at: stored.created_at,
             expires_at: stored.core.expires_at,
         }

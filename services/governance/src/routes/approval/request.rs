@@ -15,17 +15,20 @@ use uuid::Uuid;
 use aeterna_kit::auth::Caller;
 use aeterna_kit::http::extract::Json;
 use aeterna_kit::problem::{Code, Problem};
+use aeterna_policy::text::is_text;
 
 use super::effect::Effect;
 use super::settle::Case;
 use super::view::{View, details};
 use crate::admission::Admitted;
 use crate::approval::rules::{self, Risk};
-use crate::approval::{Request as Core, Status, Step};
+use crate::approval::{Request as Core, Revision, Status, Step};
 use crate::audit::hex;
 use crate::canonical;
+use crate::engine::{Resource, Scope};
 use crate::origin::Origin;
 use crate::rbac::{Role, action};
+use crate::routes::check_scope;
 use crate::state::State;
 use crate::store::approvals::{self, Name, Stored};
 use crate::store::{OrProblem as _, Scoped, roles};
@@ -47,6 +50,9 @@ pub struct Request {
     pub target_type: Option<String>,
     /// Which one, at most 256 bytes.
     pub target_id: Option<String>,
+    /// Where in the organisation.
+    #[serde(default)]
+    pub scope: Scope,
     /// 1 to 256 bytes.
     pub title: String,
     /// At most 4 KiB.
@@ -55,7 +61,8 @@ pub struct Request {
     /// `role` `{"principal", "role"}`: it is granted. Of other types the asker does it when he applies the request.
     #[schema(value_type = Object)]
     pub payload: Map<String, Value>,
-    /// How much harm it can do; decides what it takes.
+    /// How much harm it can do; decides what it takes. Config, tenant_migration and granting a role from Admin up are high at
+    /// least.
     pub risk_level: Risk,
     /// How many approvers; not fewer than the risk demands.
     pub required_approvals: Option<u32>,
@@ -126,7 +133,7 @@ pub async fn request(
 ) -> Result<Response, Problem> {
     let steps = check(&asked)?;
     let key = idempotency_key(&headers)?;
-    let mut desk = Admitted::open(&state, &caller, origin, action::APPROVAL_REQUEST, "new").await?;
+    let mut desk = Admitted::open_about(&state, &caller, origin, action::APPROVAL_REQUEST, describe(&asked)).await?;
     let request_hash = hash(&canonical::write(&json!(asked)));
     let people = fetch_people(&mut desk.tx, &steps, desk.principal.human())
         .await
@@ -160,6 +167,20 @@ pub async fn request(
     Ok(respond(StatusCode::CREATED, made, eligible))
 }
 
+/// What the policies are told of it.
+fn describe(asked: &Request) -> Resource {
+    let properties = [("kind", json!(asked.request_type)), ("risk", json!(asked.risk_level))];
+    Resource {
+        id: "new".to_owned(),
+        scope: asked.scope.clone(),
+        properties: properties
+            .into_iter()
+            .map(|(name, value)| (name.to_owned(), value))
+            .collect(),
+        ..Resource::default()
+    }
+}
+
 async fn repeat(desk: &mut Admitted, before: &Stored, hash: &str, eligible: usize) -> Result<Response, Problem> {
     if before.request_hash != hash {
         let detail = "the key was used for another request";
@@ -187,12 +208,14 @@ fn assemble(asked: Request, steps: Vec<Step>, desk: &Admitted, made: (Timestamp,
         number,
         request_type: kind_name(asked.request_type).to_owned(),
         target: (asked.target_type, asked.target_id),
+        scope: asked.scope,
         title: asked.title,
         description: asked.description,
         risk: asked.risk_level,
         justification: asked.justification,
         requested_by: desk.principal.id.clone(),
         broken_glass: false,
+        applied_by: None,
         request_hash,
         created_at: now,
         resolved_at: None,
@@ -201,7 +224,10 @@ fn assemble(asked: Request, steps: Vec<Step>, desk: &Admitted, made: (Timestamp,
             requester: desk.principal.human().to_owned(),
             steps,
             votes: Vec::new(),
-            payload_hash: hash(&payload),
+            payload: Revision {
+                number: 1,
+                hash: hash(&payload),
+            },
             expires_at: now.checked_add(SignedDuration::from_hours(hours)).unwrap_or(now),
         },
         payload,
@@ -235,10 +261,11 @@ fn check(asked: &Request) -> Result<Vec<Step>, Problem> {
         ("/justification", asked.justification.as_ref(), 4 * 1024),
     ];
     for (pointer, text, most) in texts {
-        if text.is_some_and(|text| text.trim().is_empty() || text.len() > most || text.contains('\0')) {
+        if text.is_some_and(|text| !is_text(text, most)) {
             return refuse(pointer, &format!("1 to {most} bytes without NUL"));
         }
     }
+    check_scope("/scope", &asked.scope)?;
     check_payload(&asked.payload)?;
     if asked
         .expires_in_hours
@@ -250,7 +277,10 @@ fn check(asked: &Request) -> Result<Vec<Step>, Problem> {
         let detail = "a request of this risk says why it is needed";
         return Err(Problem::field(Code::JustificationRequired, "/justification", detail));
     }
-    let least = Effect::read(kind_name(asked.request_type), &asked.payload)?.least();
+    let kind = kind_name(asked.request_type);
+    let effect = Effect::read(kind, &asked.payload)?;
+    check_floor(effect.floor(kind), asked.risk_level, "/riskLevel")?;
+    let least = effect.least();
     let steps = plan_steps(asked, least)?;
     let checked = rules::check(&steps, asked.risk_level).and_then(|()| rules::check_least(&steps, least));
     match checked {
@@ -264,6 +294,21 @@ fn check(asked: &Request) -> Result<Vec<Step>, Problem> {
             message,
         ),
     }
+}
+
+/// Refuses a request that says less risk than its type and payload have.
+///
+/// # Errors
+/// [`Code::InvalidBody`].
+pub fn check_floor(floor: Risk, said: Risk, pointer: &str) -> Result<(), Problem> {
+    if said >= floor {
+        return Ok(());
+    }
+    let message = format!(
+        "config, tenant_migration and granting a role from Admin up are of {} risk at least",
+        json!(floor).as_str().unwrap_or_default()
+    );
+    refuse(pointer, &message)
 }
 
 /// Refuses a payload that is too large.

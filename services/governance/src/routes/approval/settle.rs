@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use axum::http::StatusCode;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -28,13 +29,15 @@ pub struct Case {
 }
 
 impl Case {
-    /// Locks a request.
+    /// Locks a request. Who had to wait for it is looked at again: his roles may be others by now.
     ///
     /// # Errors
-    /// [`Code::ApprovalNotFound`].
-    pub async fn lock(desk: &mut Admitted, name: &Name) -> Result<Self, Problem> {
+    /// [`Code::ApprovalNotFound`]; [`Code::Forbidden`] when the caller may not any more.
+    pub async fn lock(mut desk: Admitted, name: &Name) -> Result<(Admitted, Self), Problem> {
         let found = approvals::lock(&mut desk.tx, name).await.or_problem()?;
-        Self::of(desk, found).await
+        let mut desk = desk.look_again().await?;
+        let this = Self::of(&mut desk, found).await?;
+        Ok((desk, this))
     }
 
     /// Reads a request.
@@ -63,7 +66,7 @@ impl Case {
     }
 
     /// Asks the state machine; the transaction goes on if something follows. A request whose time is over is marked as such,
-    /// whatever was asked, and that stands although the caller is refused.
+    /// whatever was asked, and that stands although the caller is refused. That somebody may not do it is told to the log.
     ///
     /// # Errors
     /// The problem of a [`Refusal`].
@@ -86,9 +89,14 @@ impl Case {
                 )
                 .await?;
                 desk.close().await?;
+                return Err(problem(refusal));
             }
         }
-        Err(problem(refusal))
+        let problem = problem(refusal);
+        match problem.code.parts() {
+            (_, StatusCode::FORBIDDEN, _) => Err(desk.refuse(problem).await),
+            _ => Err(problem),
+        }
     }
 
     /// Stores what has followed, and tells the log under a name.

@@ -9,6 +9,7 @@ use uuid::Uuid;
 use crate::approval::machine::Roles;
 use crate::approval::rules::Risk;
 use crate::approval::{Status, Verdict};
+use crate::engine::Scope;
 use crate::rbac::Role;
 use crate::store::approvals::{Given, Stored};
 
@@ -29,6 +30,8 @@ pub struct View {
     /// Which one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub target_id: Option<String>,
+    /// Where in the organisation.
+    pub scope: Scope,
     /// Its title.
     pub title: String,
     /// For readers.
@@ -39,6 +42,8 @@ pub struct View {
     pub payload: Value,
     /// SHA-256 of the payload in its one spelling: what is voted on and applied.
     pub payload_hash: String,
+    /// Which payload in its life that is, from 1; rises with every amendment.
+    pub revision: i32,
     /// How much harm it can do.
     pub risk_level: Risk,
     /// Why.
@@ -52,6 +57,9 @@ pub struct View {
     pub status: Status,
     /// It was approved without a quorum.
     pub broken_glass: bool,
+    /// Who applied it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub applied_by: Option<String>,
     /// The steps, with the votes that are good now. Served in order.
     pub steps: Vec<Counted>,
     /// How many approvals it takes in all.
@@ -98,6 +106,8 @@ pub struct Decision {
     pub step: usize,
     /// The payload it was given to.
     pub payload_hash: String,
+    /// Which payload in the request's life that was.
+    pub revision: i32,
     /// Why.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub comment: Option<String>,
@@ -113,7 +123,8 @@ impl Decision {
             approver_id: given.vote.by,
             decision: given.vote.verdict,
             step: given.vote.step,
-            payload_hash: given.vote.payload_hash,
+            payload_hash: given.vote.payload.hash,
+            revision: given.vote.payload.number,
             comment: given.comment,
             created_at: given.created_at,
         }
@@ -137,16 +148,19 @@ impl View {
             request_type: stored.request_type,
             target_type: stored.target.0,
             target_id: stored.target.1,
+            scope: stored.scope,
             title: stored.title,
             description: stored.description,
             payload: serde_json::from_str(&stored.payload).unwrap_or_default(),
-            payload_hash: core.payload_hash.clone(),
+            payload_hash: core.payload.hash.clone(),
+            revision: core.payload.number,
             risk_level: stored.risk,
             justification: stored.justification,
             requested_by: stored.requested_by,
             requester: core.requester.clone(),
             status: core.status,
             broken_glass: stored.broken_glass,
+            applied_by: stored.applied_by,
             required_approvals: steps.iter().map(|step| step.required).sum(),
             current_approvals: steps.iter().map(|step| step.approved).sum(),
             steps,
@@ -165,7 +179,9 @@ pub fn details(stored: &Stored, more: &[(&str, Value)]) -> Map<String, Value> {
         ("requestNumber", json!(stored.number)),
         ("requestType", json!(stored.request_type)),
         ("riskLevel", json!(stored.risk)),
-        ("payloadHash", json!(stored.core.payload_hash)),
+        ("scope", json!(stored.scope)),
+        ("payloadHash", json!(stored.core.payload.hash)),
+        ("revision", json!(stored.core.payload.number)),
     ];
     let all = always.iter().chain(more);
     all.map(|(name, value)| ((*name).to_owned(), value.clone())).collect()

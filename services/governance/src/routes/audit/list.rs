@@ -13,12 +13,13 @@ use aeterna_kit::auth::Caller;
 use aeterna_kit::http::extract::Query;
 use aeterna_kit::page;
 use aeterna_kit::problem::{Code, Problem};
+use aeterna_policy::text::is_line;
 
 use crate::admission::Admitted;
 use crate::audit::chain::Link;
-use crate::audit::{csv, hex, spell_time};
+use crate::audit::{Outcome, csv, hex, spell_time};
 use crate::canonical;
-use crate::origin::Origin;
+use crate::origin::{Origin, Via};
 use crate::rbac::action;
 use crate::state::State;
 use crate::store::OrProblem as _;
@@ -45,16 +46,20 @@ pub struct Parameters {
     pub action: Option<String>,
     /// Only of this subject.
     pub actor: Option<String>,
+    /// Only of agents that acted for this human.
+    pub on_behalf_of: Option<String>,
     /// Only about this kind of thing.
     pub target_type: Option<String>,
     /// Only about this thing.
     pub target_id: Option<String>,
     /// Only of this request.
     pub request_id: Option<String>,
-    /// Only by this kind of client: cli, ui or api.
-    pub via: Option<String>,
-    /// Only with this outcome: allow or deny.
-    pub outcome: Option<String>,
+    /// Only by this kind of client.
+    #[param(inline)]
+    pub via: Option<Via>,
+    /// Only with this outcome.
+    #[param(inline)]
+    pub outcome: Option<Outcome>,
     /// Not before this time (RFC 3339).
     #[param(value_type = Option<String>, format = DateTime)]
     pub since: Option<Timestamp>,
@@ -169,21 +174,27 @@ pub async fn list(
     ))
 }
 
+/// The texts to filter by that were said: name, column and text.
+fn said(asked: &Parameters) -> impl Iterator<Item = (&'static str, &'static str, &str)> {
+    let texts = [
+        ("action", "action", asked.action.as_deref()),
+        ("actor", "actor", asked.actor.as_deref()),
+        ("onBehalfOf", "on_behalf_of", asked.on_behalf_of.as_deref()),
+        ("targetType", "target_type", asked.target_type.as_deref()),
+        ("targetId", "target_id", asked.target_id.as_deref()),
+        ("requestId", "request_id", asked.request_id.as_deref()),
+        ("via", "via", asked.via.map(Via::name)),
+        ("outcome", "outcome", asked.outcome.map(Outcome::name)),
+    ];
+    texts
+        .into_iter()
+        .filter_map(|(name, column, text)| Some((name, column, text?)))
+}
+
 /// The filters that were set; they bind the cursor and are told to the log.
 fn describe(asked: &Parameters) -> Map<String, Value> {
-    let texts = [
-        ("action", &asked.action),
-        ("actor", &asked.actor),
-        ("targetType", &asked.target_type),
-        ("targetId", &asked.target_id),
-        ("requestId", &asked.request_id),
-        ("via", &asked.via),
-        ("outcome", &asked.outcome),
-    ];
     let times = [("since", asked.since), ("until", asked.until)];
-    let texts = texts
-        .into_iter()
-        .filter_map(|(name, text)| Some((name.to_owned(), json!(text.as_ref()?))));
+    let texts = said(asked).map(|(name, _, text)| (name.to_owned(), json!(text)));
     let times = times
         .into_iter()
         .filter_map(|(name, at)| Some((name.to_owned(), json!(spell_time(at?)))));
@@ -192,28 +203,15 @@ fn describe(asked: &Parameters) -> Map<String, Value> {
 
 /// Checks the texts to filter by; returns column and text.
 fn check(asked: &Parameters) -> Result<Vec<(&'static str, String)>, Problem> {
-    let mut equal = Vec::new();
-    let columns = [
-        ("action", "action", &asked.action),
-        ("actor", "actor", &asked.actor),
-        ("targetType", "target_type", &asked.target_type),
-        ("targetId", "target_id", &asked.target_id),
-        ("requestId", "request_id", &asked.request_id),
-        ("via", "via", &asked.via),
-        ("outcome", "outcome", &asked.outcome),
-    ];
-    for (name, column, value) in columns {
-        let Some(value) = value else { continue };
-        if value.len() > LONGEST || value.contains('\0') {
-            return Err(Problem::field(
-                Code::InvalidParameter,
-                name,
-                "at most 512 bytes without NUL",
-            ));
-        }
-        equal.push((column, value.clone()));
-    }
-    Ok(equal)
+    said(asked)
+        .map(|(name, column, text)| {
+            if is_line(text, LONGEST) {
+                return Ok((column, text.to_owned()));
+            }
+            let message = "1 to 512 bytes without control characters";
+            Err(Problem::field(Code::InvalidParameter, name, message))
+        })
+        .collect()
 }
 
 /// An event as callers see it: what was hashed, and the hash.

@@ -2,11 +2,12 @@
 
 use axum::Json;
 use axum::extract::State as Shared;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, json};
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 use aeterna_kit::auth::Caller;
+use aeterna_kit::http::extract::Query;
 use aeterna_kit::problem::{Code, Problem};
 
 use crate::admission::Admitted;
@@ -22,13 +23,36 @@ use crate::store::{OrProblem as _, Scoped};
 /// Events read at once.
 const PAGE: i64 = 2_000;
 
+/// Events of one verification: what is usual, and the most. A hundred thousand take about two seconds.
+const EVENTS: (i64, i64) = (100_000, 1_000_000);
+
+/// Which part of the chain.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct Parameters {
+    /// From which number on: the walk begins at the last checkpoint at or before it, and takes what is before that to be as
+    /// it was then. From the beginning unless said.
+    #[param(minimum = 1)]
+    pub from: Option<i64>,
+    /// How many events to walk, 1 to 1000000; 100000 unless said.
+    #[param(minimum = 1, maximum = 1_000_000)]
+    pub limit: Option<i64>,
+}
+
 /// What was found.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = ChainVerdict)]
 pub struct Verdict {
-    /// The chain is whole, as far as can be told.
+    /// What was walked is whole, as far as can be told.
     pub valid: bool,
+    /// The walk came to the chain's end, or to what is bad. If not, the next part is asked for with `from` = `toSeq`.
+    pub complete: bool,
+    /// The first number that was walked.
+    pub from_seq: i64,
+    /// The last number that was found good.
+    pub to_seq: i64,
     /// The number of the chain's last event.
     pub head_seq: i64,
     /// Its hash.
@@ -62,33 +86,57 @@ pub struct Held {
     pub key_id: Option<String>,
 }
 
-/// Verifies the tenant's chain from its beginning.
+/// Verifies the tenant's chain from its beginning, or a part of it.
 ///
 /// # Errors
 /// Those of the document.
 #[utoipa::path(
-    get, path = "/api/v1/audit/verify", tag = "audit",
+    get, path = "/api/v1/audit/verify", tag = "audit", params(Parameters),
     responses(
         (status = 200, description = "What was found, good or bad", body = Verdict),
+        (status = 400, description = "A parameter does not fit, or there is no checkpoint at or before `from`"),
         (status = 403, description = "The caller is no TechLead"),
         (status = 503, description = "The database is away; see Retry-After"),
     )
 )]
-pub async fn verify(caller: Caller, origin: Origin, Shared(state): Shared<State>) -> Result<Json<Verdict>, Problem> {
+pub async fn verify(
+    caller: Caller,
+    origin: Origin,
+    Shared(state): Shared<State>,
+    Query(asked): Query<Parameters>,
+) -> Result<Json<Verdict>, Problem> {
     let tenant = caller.scope.tenant().as_str();
+    let limit = check(&asked)?;
     let mut desk = Admitted::open(&state, &caller, origin, action::AUDIT_VERIFY, tenant).await?;
     // Before the head is read: a checkpoint made meanwhile would know more than what is walked.
     let marks = fetch_marks(&state, tenant).await?;
-    let (head, found) = match &marks {
-        Ok(marks) => walk(&mut desk.tx, marks).await?,
-        Err(fault) => (fetch_head(&mut desk.tx).await.or_problem()?, Some((None, *fault))),
+    let walked = match &marks {
+        Ok(marks) => {
+            let begin = match asked.from {
+                Some(from) => Some(find_mark(marks, from)?),
+                None => None,
+            };
+            walk(&mut desk.tx, marks, begin, limit).await?
+        }
+        Err(fault) => Walked {
+            from: 1,
+            to: 0,
+            head: fetch_head(&mut desk.tx).await.or_problem()?,
+            end: End::Bad(None, *fault),
+        },
     };
     let marks = marks.unwrap_or_default();
-    let (first_bad_seq, fault) = found.map_or((None, None), |(seq, fault)| (seq, Some(fault)));
+    let (first_bad_seq, fault) = match walked.end {
+        End::Bad(seq, fault) => (seq, Some(fault)),
+        End::Reached | End::Limit => (None, None),
+    };
     let verdict = Verdict {
         valid: fault.is_none(),
-        head_seq: head.seq,
-        head_hash: hex(&head.hash),
+        complete: walked.end != End::Limit,
+        from_seq: walked.from,
+        to_seq: walked.to,
+        head_seq: walked.head.seq,
+        head_hash: hex(&walked.head.hash),
         first_bad_seq,
         fault,
         anchor: Held {
@@ -102,13 +150,57 @@ pub async fn verify(caller: Caller, origin: Origin, Shared(state): Shared<State>
     let details = Map::from_iter([
         ("valid".to_owned(), json!(verdict.valid)),
         ("firstBadSeq".to_owned(), json!(first_bad_seq)),
+        ("fromSeq".to_owned(), json!(walked.from)),
+        ("toSeq".to_owned(), json!(walked.to)),
     ]);
     desk.note("audit.verify", ("Audit", tenant), details).await?;
     desk.close().await?;
     Ok(Json(verdict))
 }
 
-type Found = (Option<i64>, Fault);
+/// How a walk ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// At the chain's end, and all was good.
+    Reached,
+    /// It was long enough.
+    Limit,
+    /// Something is bad, at a number or everywhere.
+    Bad(Option<i64>, Fault),
+}
+
+/// What was walked.
+#[derive(Debug)]
+struct Walked {
+    from: i64,
+    to: i64,
+    head: Head,
+    end: End,
+}
+
+fn check(asked: &Parameters) -> Result<i64, Problem> {
+    let (usual, most) = EVENTS;
+    let limit = asked.limit.unwrap_or(usual);
+    if !(1..=most).contains(&limit) {
+        return Err(Problem::field(Code::InvalidParameter, "limit", "1 to 1000000"));
+    }
+    if asked.from.is_some_and(|from| from < 1) {
+        return Err(Problem::field(Code::InvalidParameter, "from", "1 or more"));
+    }
+    Ok(limit)
+}
+
+/// Finds the last checkpoint at or before a number: its place among all.
+fn find_mark(marks: &[Checkpoint], from: i64) -> Result<usize, Problem> {
+    let before = marks.partition_point(|mark| mark.seq <= from);
+    before.checked_sub(1).ok_or_else(|| {
+        let message = match marks.first() {
+            Some(first) => format!("the first checkpoint is at {}, which is after {from}", first.seq),
+            None => "there is no checkpoint; without one a chain is verified from its beginning".to_owned(),
+        };
+        Problem::field(Code::InvalidParameter, "from", message)
+    })
+}
 
 async fn fetch_marks(state: &State, tenant: &str) -> Result<Result<Vec<Checkpoint>, Fault>, Problem> {
     let Some(anchor) = &state.anchor else {
@@ -121,29 +213,46 @@ async fn fetch_marks(state: &State, tenant: &str) -> Result<Result<Vec<Checkpoin
     Ok(marks.map_err(|_| Fault::CheckpointForged))
 }
 
-/// Walks the chain to its end. The head is read after the events before it: what was appended meanwhile is walked as well,
-/// and a head that is behind its events has been set back.
-async fn walk(tx: &mut Scoped, marks: &[Checkpoint]) -> Result<(Head, Option<Found>), Problem> {
+/// Walks the chain to its end, or as far as the limit. The head is read after the events before it: what was appended
+/// meanwhile is walked as well, and a head that is behind its events has been set back.
+async fn walk(tx: &mut Scoped, marks: &[Checkpoint], begin: Option<usize>, limit: i64) -> Result<Walked, Problem> {
     let tenant = tx.tenant().to_owned();
-    let mut walk = Walk::begin(&tenant, marks);
-    let place = |found: Break| (Some(found.seq), found.fault);
+    let mut walk = match begin {
+        Some(at) => Walk::resume(&tenant, marks, at),
+        None => Walk::begin(&tenant, marks),
+    };
+    let bad = |found: Break| End::Bad(Some(found.seq), found.fault);
+    let begun = walk.seq();
     let mut head = fetch_head(tx).await.or_problem()?;
-    let mut after = 0;
-    loop {
-        let links = fetch_links(tx, after, i64::MAX, PAGE).await.or_problem()?;
-        for link in &links {
-            if let Err(found) = walk.step(link) {
-                return Ok((head, Some(place(found))));
-            }
+    let end = loop {
+        let left = limit - (walk.seq() - begun);
+        if left == 0 {
+            break End::Limit;
         }
-        if let Some(last) = links.last() {
-            after = last.seq;
+        let links = fetch_links(tx, walk.seq(), i64::MAX, left.min(PAGE))
+            .await
+            .or_problem()?;
+        if let Some(found) = links.iter().find_map(|link| walk.step(link).err()) {
+            break bad(found);
+        }
+        if !links.is_empty() {
             head = fetch_head(tx).await.or_problem()?;
-            if head.seq > after {
+            if head.seq > walk.seq() {
                 continue;
             }
         }
-        let found = walk.end(head.seq, &head.hash).err().map(place);
-        return Ok((head, found));
-    }
+        let to = walk.seq();
+        return Ok(Walked {
+            from: begun + 1,
+            to,
+            end: walk.end(head.seq, &head.hash).map_or_else(bad, |_| End::Reached),
+            head,
+        });
+    };
+    Ok(Walked {
+        from: begun + 1,
+        to: walk.seq(),
+        head,
+        end,
+    })
 }

@@ -6,12 +6,14 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use aeterna_kit::problem::{Code, Problem};
+use aeterna_policy::text::{NAME, is_line};
 
 use crate::engine::{Decision, Principal, Question, Resource, Scope};
 use crate::rbac::{Role, action};
+use crate::routes::check_scope;
 
-/// Longest id, in bytes.
-const ID: usize = 256;
+/// What an id and a name are.
+const LINE: &str = "1 to 256 bytes without control characters";
 
 /// Most properties of a thing.
 const PROPERTIES: usize = 64;
@@ -51,7 +53,7 @@ pub struct Entity {
 #[derive(Debug, Clone, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Named {
-    /// Its name: `memory.read`.
+    /// Its name: `memory.read`; 1 to 256 bytes.
     pub name: String,
 }
 
@@ -103,12 +105,15 @@ impl Evaluation {
     /// is no.
     pub fn read(&self, at: &str) -> Result<Question, Problem> {
         for (name, entity) in [("subject", &self.subject), ("resource", &self.resource)] {
-            if entity.id.is_empty() || entity.id.len() > ID {
-                return Err(refuse(format!("{at}/{name}/id"), "1 to 256 bytes"));
+            if !is_line(&entity.id, NAME) {
+                return Err(refuse(format!("{at}/{name}/id"), LINE));
             }
             if entity.properties.len() > PROPERTIES {
                 return Err(refuse(format!("{at}/{name}/properties"), "at most 64 properties"));
             }
+        }
+        if !is_line(&self.action.name, NAME) {
+            return Err(refuse(format!("{at}/action/name"), LINE));
         }
         let mut who = self.subject.properties.clone();
         let roles =
@@ -131,6 +136,7 @@ impl Evaluation {
             team_id: take_text(&mut properties, "teamId"),
             project_id: take_text(&mut properties, "projectId"),
         };
+        check_scope(&format!("{at}/resource/properties"), &scope)?;
         let known = action::ALL.iter().map(|action| action.resource);
         let kind = known
             .into_iter()

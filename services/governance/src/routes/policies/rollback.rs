@@ -1,7 +1,7 @@
 //! `POST /api/v1/policies/{id}/rollback`: a new version that says what an old one said.
 
 use axum::extract::State as Shared;
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use serde::Deserialize;
 use serde_json::json;
@@ -12,7 +12,7 @@ use aeterna_kit::auth::Caller;
 use aeterna_kit::http::extract::{Json, Path};
 use aeterna_kit::problem::Problem;
 
-use super::view::{View, absent, check_room, show_changed};
+use super::view::{View, absent, check_room, if_match, require_version, show_changed};
 use crate::admission::Admitted;
 use crate::origin::Origin;
 use crate::rbac::action;
@@ -35,12 +35,17 @@ pub struct Request {
 /// Those of the document.
 #[utoipa::path(
     post, path = "/api/v1/policies/{id}/rollback", tag = "policies", request_body = Request,
-    params(("id" = Uuid, Path, description = "The policy's id")),
+    params(
+        ("id" = Uuid, Path, description = "The policy's id"),
+        ("If-Match" = String, Header, description = "The ETag of the version that is in force now"),
+    ),
     responses(
         (status = 200, description = "The new version", body = View),
         (status = 403, description = "The caller may not"),
         (status = 404, description = "The tenant has no such policy, or no such version"),
+        (status = 412, description = "Another version is in force"),
         (status = 422, description = "A field does not fit, or the old text no longer fits the schema"),
+        (status = 428, description = "If-Match is missing"),
         (status = 503, description = "The database is away; see Retry-After"),
     )
 )]
@@ -49,13 +54,16 @@ pub async fn rollback(
     origin: Origin,
     Shared(state): Shared<State>,
     Path(id): Path<Uuid>,
+    headers: HeaderMap,
     Json(request): Json<Request>,
 ) -> Result<Response, Problem> {
+    let expected = if_match(&headers)?;
     let mut desk = Admitted::open(&state, &caller, origin, action::POLICY_UPDATE, &id.to_string()).await?;
     let current = policies::lock(&mut desk.tx, id)
         .await
         .or_problem()?
         .ok_or_else(|| absent(id))?;
+    require_version(current.version, expected)?;
     let old = policies::fetch(&mut desk.tx, id, Some(request.version))
         .await
         .or_problem()?;

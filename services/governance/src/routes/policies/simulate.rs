@@ -91,7 +91,7 @@ pub async fn simulate(
         ));
     }
     if let Some(check) = &request.check {
-        validate::check(&check.context)?;
+        validate::check("/check", check)?;
     }
     let pointed = request.evaluations.iter().enumerate();
     let questions: Vec<_> = pointed

@@ -9,7 +9,7 @@ use aeterna_kit::auth::Caller;
 use aeterna_kit::http::extract::{Json, Path};
 use aeterna_kit::problem::{Code, Problem};
 
-use super::view::{View, absent, check_room, if_match, show_changed};
+use super::view::{View, absent, check_room, if_match, require_version, show_changed};
 use crate::admission::Admitted;
 use crate::origin::Origin;
 use crate::policy::Document;
@@ -53,10 +53,7 @@ pub async fn update(
         .await
         .or_problem()?
         .ok_or_else(|| absent(id))?;
-    if current.version != expected {
-        let detail = format!("version {} is in force, not {expected}", current.version);
-        return Err(Problem::field(Code::PreconditionFailed, "If-Match", detail));
-    }
+    require_version(current.version, expected)?;
     check_same(&current.document, &document)?;
     check_room(&mut desk.tx, id, &document).await?;
     let stored = policies::add_version(&mut desk.tx, id, expected + 1, &document, &caller.subject)

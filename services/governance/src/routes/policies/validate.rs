@@ -16,6 +16,7 @@ use crate::engine::{Compiled, InForce, Scope};
 use crate::origin::Origin;
 use crate::policy::constraint::{Finding, Severity, Subject, drift_score};
 use crate::rbac::action;
+use crate::routes::check_scope;
 use crate::state::State;
 use crate::store::OrProblem as _;
 
@@ -86,18 +87,20 @@ pub async fn validate(
     Shared(state): Shared<State>,
     Json(request): Json<Request>,
 ) -> Result<Body<Verdict>, Problem> {
-    check(&request.context)?;
+    check("", &request)?;
     let mut desk = Admitted::open(&state, &caller, origin, action::POLICY_EVALUATE, "any").await?;
     let set = state.sets.current(&mut desk.tx).await.or_problem()?;
     desk.close().await?;
     Ok(Body(judge(&set, &request.scope, &request.context, clock::now())))
 }
 
-/// Refuses lists that are too long.
+/// Refuses lists that are too long, and a place that is none. `at` is the request's pointer in the body.
 ///
 /// # Errors
 /// [`Code::InvalidBody`].
-pub fn check(subject: &Subject) -> Result<(), Problem> {
+pub fn check(at: &str, request: &Request) -> Result<(), Problem> {
+    check_scope(&format!("{at}/scope"), &request.scope)?;
+    let subject = &request.context;
     let lists = [
         ("files", &subject.files),
         ("dependencies", &subject.dependencies),
@@ -109,7 +112,7 @@ pub fn check(subject: &Subject) -> Result<(), Problem> {
     {
         Some((name, _)) => Err(Problem::field(
             Code::InvalidBody,
-            format!("/context/{name}"),
+            format!("{at}/context/{name}"),
             "at most 10000 entries",
         )),
         None => Ok(()),

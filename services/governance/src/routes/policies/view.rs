@@ -11,7 +11,7 @@ use uuid::Uuid;
 use aeterna_kit::problem::{Code, Problem};
 
 use crate::engine::compiled;
-use crate::policy::{Document, Status};
+use crate::policy::{Document, Status, cedar};
 use crate::store::policies::{Stored, count_active, fetch_active};
 use crate::store::{OrProblem as _, Scoped};
 
@@ -35,6 +35,11 @@ pub struct View {
     /// After a change: the hash of all active policies of the tenant.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub policy_set_hash: Option<String>,
+    /// After a change: what the text asks about that no service tells at its own door. It counts in
+    /// `POST /api/v1/policies/evaluate` alone; elsewhere it is missing.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    pub warnings: Vec<String>,
     /// Who made the version.
     pub created_by: String,
     /// When.
@@ -50,6 +55,7 @@ impl From<Stored> for View {
             document: stored.document,
             content_hash: stored.content_hash,
             policy_set_hash: None,
+            warnings: Vec::new(),
             created_by: stored.created_by,
             created_at: stored.created_at,
         }
@@ -92,7 +98,10 @@ impl View {
 /// Those of the database.
 pub async fn show_changed(tx: &mut Scoped, stored: Stored) -> Result<View, Problem> {
     let (_, active) = fetch_active(tx).await.or_problem()?;
+    let text = stored.document.cedar.as_deref().unwrap_or_default();
+    let warn = |name: String| format!("{name} is told by no service; there it is missing");
     Ok(View {
+        warnings: cedar::find_untold(text).into_iter().map(warn).collect(),
         policy_set_hash: Some(compiled::hash(&active)),
         ..View::from(stored)
     })
@@ -136,6 +145,18 @@ pub fn if_match(headers: &HeaderMap) -> Result<i32, Problem> {
             "one ETag, as the answers have it: \"3\"",
         )
     })
+}
+
+/// Refuses a change of another version than the one in force.
+///
+/// # Errors
+/// [`Code::PreconditionFailed`].
+pub fn require_version(current: i32, expected: i32) -> Result<(), Problem> {
+    if current == expected {
+        return Ok(());
+    }
+    let detail = format!("version {current} is in force, not {expected}");
+    Err(Problem::field(Code::PreconditionFailed, "If-Match", detail))
 }
 
 /// The problem of a policy that is not there.

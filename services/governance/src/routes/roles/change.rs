@@ -6,6 +6,7 @@ use serde_json::{Map, json};
 use utoipa::ToSchema;
 
 use aeterna_kit::problem::{Code, Problem};
+use aeterna_policy::text::{NAME, is_line};
 
 use crate::admission::Admitted;
 use crate::rbac::Role;
@@ -20,7 +21,7 @@ use crate::store::roles::{self, Assignment};
 pub struct Request {
     /// The subject, 1 to 256 bytes.
     pub principal: String,
-    /// The role.
+    /// The role; not `Agent`, which a token alone says.
     pub role: Role,
 }
 
@@ -78,20 +79,11 @@ pub enum Change {
 /// # Errors
 /// [`Code::InvalidBody`]; [`Code::Forbidden`] for a role above the caller's own.
 pub async fn change(mut desk: Admitted, request: &Request, change: Change) -> Result<View, Problem> {
-    let view = write(&mut desk, &request.principal, request.role, change).await?;
-    desk.close().await?;
-    Ok(view)
-}
-
-/// The same in a transaction that goes on.
-///
-/// # Errors
-/// Those of [`change`].
-pub async fn write(desk: &mut Admitted, principal: &str, role: Role, change: Change) -> Result<View, Problem> {
-    check(principal)?;
+    let (principal, role) = (request.principal.as_str(), request.role);
     // Nobody gives, or takes, more than he has.
-    if role != Role::Agent && !desk.principal.roles.iter().any(|own| own.includes(role)) {
-        return Err(Problem::field(Code::Forbidden, "/role", "this role is above your own"));
+    if !desk.principal.roles.iter().any(|own| own.includes(role)) {
+        let problem = Problem::field(Code::Forbidden, "/role", "this role is above your own");
+        return Err(desk.refuse(problem).await);
     }
     let (revoked, action) = match change {
         Change::Grant => (false, "role.grant"),
@@ -103,20 +95,25 @@ pub async fn write(desk: &mut Admitted, principal: &str, role: Role, change: Cha
         .or_problem()?;
     let details = Map::from_iter([("role".to_owned(), json!(role))]);
     desk.note(action, ("RoleAssignment", principal), details).await?;
+    desk.close().await?;
     Ok(View::from(assignment))
 }
 
-/// Checks a subject's name.
+/// Checks a subject's name, and that the role is one that is given. `at` is their pointer in the body.
 ///
 /// # Errors
 /// [`Code::InvalidBody`].
-pub fn check(principal: &str) -> Result<(), Problem> {
-    if principal.is_empty() || principal.len() > 256 || principal.chars().any(char::is_control) {
-        return Err(Problem::field(
-            Code::InvalidBody,
-            "/principal",
-            "1 to 256 bytes without control characters",
-        ));
+pub fn check(at: &str, principal: &str, role: Role) -> Result<(), Problem> {
+    let refuse = |name: &str, message: &str| Err(Problem::field(Code::InvalidBody, format!("{at}/{name}"), message));
+    if !is_line(principal, NAME) {
+        return refuse("principal", "1 to 256 bytes without control characters");
+    }
+    if role == Role::Agent {
+        // It would take from a human all that agents may not do, and could not be had back by himself.
+        return refuse(
+            "role",
+            "whether somebody is an agent, his token alone says; it is neither given nor taken here",
+        );
     }
     Ok(())
 }

@@ -32,7 +32,7 @@ pub async fn grant(
     Shared(state): Shared<State>,
     Json(request): Json<Request>,
 ) -> Result<Body<View>, Problem> {
-    check(&request.principal)?;
+    check("", &request.principal, request.role)?;
     let desk = Admitted::open(&state, &caller, origin, action::ROLE_GRANT, &request.principal).await?;
     Ok(Body(change(desk, &request, Change::Grant).await?))
 }

@@ -9,7 +9,8 @@ use utoipa::{IntoParams, ToSchema};
 use aeterna_kit::auth::Caller;
 use aeterna_kit::http::extract::Query;
 use aeterna_kit::page;
-use aeterna_kit::problem::Problem;
+use aeterna_kit::problem::{Code, Problem};
+use aeterna_policy::text::{NAME, is_line};
 
 use super::change::View;
 use crate::admission::Admitted;
@@ -71,6 +72,10 @@ pub async fn list(
     Query(asked): Query<Parameters>,
 ) -> Result<Json<Page>, Problem> {
     let size = SIZE.check(asked.limit)?;
+    if asked.principal.as_ref().is_some_and(|name| !is_line(name, NAME)) {
+        let message = "1 to 256 bytes without control characters";
+        return Err(Problem::field(Code::InvalidParameter, "principal", message));
+    }
     let list = page::List::new(caller.scope.tenant(), "roles");
     let position = list.position(asked.cursor.as_deref())?;
     let mut desk = Admitted::open(&state, &caller, origin, action::ROLE_READ, "any").await?;

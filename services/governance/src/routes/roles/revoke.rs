@@ -32,7 +32,7 @@ pub async fn revoke(
     Shared(state): Shared<State>,
     Json(request): Json<Request>,
 ) -> Result<Body<View>, Problem> {
-    check(&request.principal)?;
+    check("", &request.principal, request.role)?;
     let desk = Admitted::open(&state, &caller, origin, action::ROLE_REVOKE, &request.principal).await?;
     Ok(Body(change(desk, &request, Change::Revoke).await?))
 }

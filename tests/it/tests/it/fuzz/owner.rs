@@ -36,6 +36,8 @@ pub struct Subject {
     pub schema: &'static str,
     /// Ids of what the owner has.
     pub ids: BTreeSet<String>,
+    /// Routes whose senders sign what they send: method and path.
+    pub signed: &'static [(&'static str, &'static str)],
     http: reqwest::Client,
 }
 
@@ -48,6 +50,7 @@ impl Subject {
             root: root.clone(),
             schema,
             ids: BTreeSet::new(),
+            signed: &[],
             http: reqwest::Client::new(),
         })
     }
@@ -178,13 +181,30 @@ pub async fn governance(service: &Governance) -> Result<Subject> {
     Ok(subject)
 }
 
-/// Seeds the sync service; its job has ended, with a reject.
+/// Seeds the sync service; its job has ended, with a reject, and its connection has a schedule and a webhook.
 pub async fn sync(service: &Sync) -> Result<Subject> {
     let document = include_str!("../../../../../services/sync/openapi.json");
     let mut subject = Subject::new("sync", document, service.url(), &service.memory.ground.root, "sync")?;
     service.write("acme", &format!("{SECRET}/{SECRET}.md"), b"\xff")?;
     service.write("acme", &format!("{SECRET}/good.md"), "text")?;
-    subject.learn(&service.run_job("acme", &directory(SECRET)).await?)?;
+    subject.signed = sync_service::permissions::PERMISSIONS.signed;
+    let job = service.run_job("acme", &directory(SECRET)).await?;
+    subject.learn(&job)?;
+    let connection = job.body["connectionId"].as_str().context("a connection")?;
+    service.write_secret("acme", SECRET, "what deliveries are signed with")?;
+    for (path, body) in [
+        ("schedules", json!({"cron": "0 3 1 1 *"})),
+        ("webhooks", json!({"secretRef": SECRET})),
+    ] {
+        let set = service
+            .request(reqwest::Method::PUT, &format!("/api/v1/sync/{path}/{connection}"))
+            .header("X-Tenant-ID", "acme")
+            .header("X-Subject", SECRET)
+            .header("X-Roles", "TenantAdmin");
+        let set = send(set.json(&body)).await?;
+        ensure!(set.text.contains(SECRET), "{path} do not show it: {}", set.text);
+        subject.learn(&set)?;
+    }
     subject.learn(&service.get("acme", "/api/v1/sync/rejects").await?)?;
     subject.ids.iter().next().context("a job has an id")?;
     Ok(subject)

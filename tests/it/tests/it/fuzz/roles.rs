@@ -25,6 +25,13 @@ async fn expect_the_matrix(subject: &Subject) -> Result<BTreeSet<&'static str>> 
     let id = subject.ids.iter().next().context("the owner has something")?;
     let mut learnt = BTreeSet::new();
     for request in subject.requests(id) {
+        // Who sends these has no token, and signs them.
+        if subject
+            .signed
+            .contains(&(request.method.as_str(), request.template.as_str()))
+        {
+            continue;
+        }
         let nobody = subject.send(("acme", "nobody", ""), &request).await?;
         let shown = format!("{} {} {}", subject.name, request.method, request.text());
         let asks_for = refused(&nobody).with_context(|| {
@@ -55,7 +62,26 @@ async fn expect_the_matrix(subject: &Subject) -> Result<BTreeSet<&'static str>> 
 async fn governance_keeps_to_the_matrix_on_every_route() -> Result<()> {
     let service = Governance::start().await?;
     let learnt = expect_the_matrix(&owner::governance(&service).await?).await?;
-    ensure!(learnt.len() >= 15, "{learnt:?}");
+    let all = [
+        "approval.apply",
+        "approval.breakGlass",
+        "approval.decide",
+        "approval.read",
+        "approval.request",
+        "approval.withdraw",
+        "audit.read",
+        "audit.verify",
+        "policy.activate",
+        "policy.evaluate",
+        "policy.read",
+        "policy.simulate",
+        "policy.snapshot",
+        "policy.update",
+        "role.grant",
+        "role.read",
+        "role.revoke",
+    ];
+    ensure!(learnt == BTreeSet::from(all), "{learnt:?}");
     Ok(())
 }
 

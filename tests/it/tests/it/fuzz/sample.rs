@@ -2,6 +2,9 @@
 
 use serde_json::{Map, Value, json};
 
+/// The tenant that has something.
+pub const OWNER: &str = "acme";
+
 /// What stands in a request for what the document leaves open.
 #[derive(Debug, Clone, Copy)]
 pub struct Known<'a> {
@@ -15,6 +18,8 @@ pub struct Known<'a> {
 #[derive(Debug, Clone)]
 pub struct Request {
     pub method: reqwest::Method,
+    /// Its path in the document.
+    pub template: String,
     /// The path to ask for.
     pub url: String,
     pub body: Option<Value>,
@@ -35,7 +40,12 @@ pub fn requests(document: &Value, known: Known<'_>) -> Vec<Request> {
             let schema = &operation["requestBody"]["content"]["application/json"]["schema"];
             made.push(Request {
                 method: method.to_uppercase().parse().expect("a method"),
-                url: path.replace("{id}", known.id).replace("{path}", known.path),
+                template: path.clone(),
+                url: path
+                    .replace("{id}", known.id)
+                    .replace("{connectionId}", known.id)
+                    .replace("{tenant}", OWNER)
+                    .replace("{path}", known.path),
                 body: (!schema.is_null()).then(|| value(document, schema, "", known)),
             });
         }

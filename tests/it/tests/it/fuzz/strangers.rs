@@ -3,6 +3,7 @@
 use anyhow::{Result, ensure};
 
 use super::owner::{self, PATH, SECRET, Subject};
+use crate::api::service::Service as Memory;
 use crate::governance::service::Service as Governance;
 use crate::knowledge::service::Service as Knowledge;
 use crate::sync::service::Sync;
@@ -59,6 +60,12 @@ async fn expect_silence(subject: &Subject) -> Result<()> {
     }
     ensure!(heard >= 1, "{}: the owner hears {heard} answers", subject.name);
     Ok(())
+}
+
+#[tokio::test]
+async fn memory_tells_strangers_nothing_on_any_route() -> Result<()> {
+    let service = Memory::start().await?;
+    expect_silence(&owner::memory(&service).await?).await
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use governance_service::worker::expiry;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::approvals::{ANN, BOB, DEV, apply, ask, asked, id_of, status, vote, with_architects};
+use super::approvals::{ANN, BOB, DEV, apply, ask, asked, expect_told, id_of, status, vote, with_architects};
 use super::bodies::constraint;
 use super::service::{Service, Who, of_acme};
 use crate::api::service::send;
@@ -42,15 +42,61 @@ async fn expiry_never_approves_whoever_notices_it() -> Result<()> {
 }
 
 #[tokio::test]
+async fn what_is_over_is_neither_withdrawn_nor_cancelled_nor_amended_nor_forced() -> Result<()> {
+    let service = with_architects().await?;
+    let root = of_acme("root", "Admin");
+    for (who, method, path, body) in [
+        (DEV, Method::POST, "/api/v1/approval/cancel/", Value::Null),
+        (root, Method::POST, "/api/v1/approval/cancel/", Value::Null),
+        (DEV, Method::PUT, "/api/v1/approval/", json!({"payload": {}})),
+        (
+            root,
+            Method::POST,
+            "/api/v1/approval/break-glass/",
+            json!({"justification": "now"}),
+        ),
+    ] {
+        let request = ask(&service, &asked("low")).await?;
+        let_its_time_pass(&service, &request).await?;
+        let path = format!("{path}{}", id_of(&request)?);
+        send(service.request(method, &path, who).json(&body))
+            .await?
+            .expect_problem(410, "EXPIRED")
+            .map_err(|error| error.context(path))?;
+        ensure!(status(&service, &request).await? == "expired");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn glass_is_not_broken_for_a_role_above_ones_own() -> Result<()> {
+    let service = with_architects().await?;
+    let (root, chief) = (of_acme("root", "Admin"), of_acme("chief", "TenantAdmin"));
+    for who in [chief, of_acme("chief2", "TenantAdmin")] {
+        service.get(who, "/api/v1/policies").await?.expect(200)?;
+    }
+    let mut body = asked("high");
+    body["requestType"] = json!("role");
+    body["payload"] = json!({"principal": "new", "role": "TenantAdmin"});
+    let request = ask(&service, &body).await?;
+    let path = format!("/api/v1/approval/break-glass/{}", id_of(&request)?);
+    let why = json!({"justification": "everybody is ill"});
+    let refused = service.post(root, &path, &why).await?;
+    refused.expect_problem(403, "NOT_ELIGIBLE")?;
+    expect_told(&service, root, &refused, "approval.breakGlass").await?;
+    service.post(chief, &path, &why).await?.expect(200)
+}
+
+#[tokio::test]
 async fn who_asked_withdraws_and_an_admin_cancels() -> Result<()> {
     let service = with_architects().await?;
     for (who, ended) in [(DEV, "withdrawn"), (of_acme("root", "Admin"), "cancelled")] {
         let request = ask(&service, &asked("low")).await?;
         let path = format!("/api/v1/approval/cancel/{}", id_of(&request)?);
         let stranger = of_acme("eve", "Developer");
-        send(service.request(Method::POST, &path, stranger))
-            .await?
-            .expect_problem(403, "FORBIDDEN")?;
+        let refused = send(service.request(Method::POST, &path, stranger)).await?;
+        refused.expect_problem(403, "FORBIDDEN")?;
+        expect_told(&service, stranger, &refused, "approval.cancel").await?;
         let answer = send(service.request(Method::POST, &path, who)).await?;
         ensure!(answer.body["status"] == ended, "{}", answer.text);
         send(service.request(Method::POST, &path, who))
@@ -72,10 +118,10 @@ async fn broken_glass_is_told_twice_and_never_for_oneself() -> Result<()> {
     let path = format!("/api/v1/approval/break-glass/{}", id_of(&request)?);
     let why = json!({"justification": "the site is down"});
     service.post(ANN, &path, &why).await?.expect_problem(403, "FORBIDDEN")?;
-    service
-        .post(of_acme("dev", "Admin"), &path, &why)
-        .await?
-        .expect_problem(403, "SELF_APPROVAL")?;
+    let own = of_acme("dev", "Admin");
+    let refused = service.post(own, &path, &why).await?;
+    refused.expect_problem(403, "SELF_APPROVAL")?;
+    expect_told(&service, own, &refused, "approval.breakGlass").await?;
     let admin = of_acme("root", "Admin");
     service
         .post(admin, &path, &json!({"justification": " "}))
@@ -189,6 +235,12 @@ async fn a_retry_with_the_same_key_asks_once() -> Result<()> {
     ask(asked("medium"))
         .await?
         .expect_problem(409, "IDEMPOTENCY_CONFLICT")?;
+    for key in ["", &"k".repeat(257)] {
+        let request = service.request(Method::POST, "/api/v1/approval/request", DEV);
+        send(request.header("Idempotency-Key", key).json(&asked("low")))
+            .await?
+            .expect_problem(400, "INVALID_HEADER")?;
+    }
     let page = service.get(DEV, "/api/v1/approval?mine=true&limit=1").await?;
     ensure!(
         page.body["items"].as_array().is_some_and(|items| items.len() == 1) && page.body["nextCursor"].is_null(),

@@ -51,16 +51,41 @@ pub fn id_of(request: &Value) -> Result<&str> {
 
 /// Votes.
 pub async fn vote(service: &Service, who: Who<'_>, request: &Value, decision: &str) -> Result<Answer> {
-    let body = json!({"requestId": request["id"], "decision": decision, "comment": "I have read it"});
+    let body = json!({
+        "requestId": request["id"], "decision": decision, "comment": "I have read it",
+        "payloadHash": request["payloadHash"],
+    });
     service.post(who, "/api/v1/approval/decide", &body).await
 }
 
-/// Applies a request with the payload that it was shown with.
+/// Applies a request, as who asked for it, with the payload that it was shown with.
 pub async fn apply(service: &Service, request: &Value) -> Result<Answer> {
+    apply_as(service, DEV, request).await
+}
+
+/// The same as somebody else.
+pub async fn apply_as(service: &Service, who: Who<'_>, request: &Value) -> Result<Answer> {
     let path = format!("/api/v1/approval/apply/{}", id_of(request)?);
     service
-        .post(DEV, &path, &json!({"payloadHash": request["payloadHash"]}))
+        .post(who, &path, &json!({"payloadHash": request["payloadHash"]}))
         .await
+}
+
+/// Holds an answer's refusal against the newest one of somebody in the log.
+pub async fn expect_told(service: &Service, who: Who<'_>, refused: &Answer, action: &str) -> Result<()> {
+    let told = service
+        .events(&format!("outcome=deny&actor={}&limit=1", who.subject))
+        .await?;
+    let newest = told.first().context("the refusal is not in the log")?;
+    let decision = newest["decisionId"].as_str().context("a refusal has a decision")?;
+    ensure!(
+        newest["action"] == action
+            && newest["details"]["code"] == refused.body["code"]
+            && refused.text.contains(decision),
+        "{newest} does not tell of {}",
+        refused.text
+    );
+    Ok(())
 }
 
 /// Returns what has become of a request.
@@ -84,11 +109,17 @@ async fn two_approve_what_may_do_much_harm_and_it_is_applied_once() -> Result<()
         "{request}"
     );
     apply(&service, &request).await?.expect_problem(409, "NOT_APPROVED")?;
-    let silent = json!({"requestId": request["id"], "decision": "approve"});
+    let mut silent = json!({"requestId": request["id"], "decision": "approve"});
     service
         .post(ANN, "/api/v1/approval/decide", &silent)
         .await?
         .expect_problem(422, "JUSTIFICATION_REQUIRED")?;
+    // Which payload was looked at is not said.
+    silent["comment"] = json!("fine");
+    service
+        .post(ANN, "/api/v1/approval/decide", &silent)
+        .await?
+        .expect_problem(422, "INVALID_BODY")?;
     let first = vote(&service, ANN, &request, "approve").await?;
     first.expect(200)?;
     ensure!(
@@ -104,7 +135,8 @@ async fn two_approve_what_may_do_much_harm_and_it_is_applied_once() -> Result<()
     vote(&service, CID, &request, "reject")
         .await?
         .expect_problem(409, "NOT_PENDING")?;
-    let applied = futures::future::try_join_all((0..8).map(|_| apply(&service, &request))).await?;
+    let admins = ["ada", "bea", "cyd", "dot", "eva", "fay", "gil", "hal"].map(|name| of_acme(name, "Admin"));
+    let applied = futures::future::try_join_all(admins.map(|who| apply_as(&service, who, &request))).await?;
     let done = applied.iter().filter(|answer| answer.status == 200).count();
     ensure!(done == 1, "applied {done} times");
     for answer in applied.iter().filter(|answer| answer.status != 200) {
@@ -142,16 +174,17 @@ async fn nobody_decides_on_his_own_request_nor_an_agent_on_any() -> Result<()> {
         "{}",
         made.text
     );
-    vote(&service, ANN, &made.body, "approve")
-        .await?
-        .expect_problem(403, "SELF_APPROVAL")?;
+    let own = vote(&service, ANN, &made.body, "approve").await?;
+    own.expect_problem(403, "SELF_APPROVAL")?;
+    expect_told(&service, ANN, &own, "approval.decide").await?;
     let body = json!({"requestId": made.body["id"], "decision": "approve"});
     send(through_an_agent("/api/v1/approval/decide").json(&body))
         .await?
         .expect_problem(403, "FORBIDDEN")?;
-    vote(&service, of_acme("tom", "TechLead"), &made.body, "approve")
-        .await?
-        .expect_problem(403, "NOT_ELIGIBLE")?;
+    let tom = of_acme("tom", "TechLead");
+    let low = vote(&service, tom, &made.body, "approve").await?;
+    low.expect_problem(403, "NOT_ELIGIBLE")?;
+    expect_told(&service, tom, &low, "approval.decide").await?;
     vote(&service, of_acme("vic", "Viewer"), &made.body, "approve")
         .await?
         .expect_problem(403, "FORBIDDEN")?;
@@ -194,7 +227,9 @@ async fn another_payload_voids_the_votes() -> Result<()> {
         let body = json!({"payload": {"source": "wiki"}});
         send(service.request(Method::PUT, &path, who).json(&body))
     };
-    put(BOB).await?.expect_problem(403, "FORBIDDEN")?;
+    let foreign = put(BOB).await?;
+    foreign.expect_problem(403, "FORBIDDEN")?;
+    expect_told(&service, BOB, &foreign, "approval.request").await?;
     let amended = put(DEV).await?;
     amended.expect(200)?;
     ensure!(amended.body["currentApprovals"] == 0, "{}", amended.text);
@@ -206,7 +241,7 @@ async fn another_payload_voids_the_votes() -> Result<()> {
         .await?
         .expect_problem(409, "PAYLOAD_CHANGED")?;
     for who in [BOB, ANN] {
-        vote(&service, who, &request, "approve").await?.expect(200)?;
+        vote(&service, who, &amended.body, "approve").await?.expect(200)?;
     }
     apply(&service, &request)
         .await?

@@ -9,9 +9,11 @@ use futures::future::try_join_all;
 use governance_service::audit::{Actor, Event, Outcome};
 use governance_service::store::{self, Scoped};
 use governance_service::worker::checkpoints;
-use serde_json::Map;
+use reqwest::Method;
+use serde_json::{Map, Value};
 
 use super::service::{Service, Who, of_acme};
+use crate::api::service::send;
 use aeterna_testkit::Postgres;
 
 async fn append(service: &Service, tenant: &str, target: &str) -> Result<i64> {
@@ -145,6 +147,94 @@ async fn a_rewritten_chain_is_found_by_a_checkpoint_and_gets_no_further_one() ->
 }
 
 #[tokio::test]
+async fn a_chain_is_verified_in_parts_each_from_a_checkpoint() -> Result<()> {
+    let service = Service::start().await?;
+    for _ in 0..3 {
+        fill(&service, 3).await?;
+        checkpoint(&service).await?;
+    }
+    let lead = of_acme("ann", "TechLead");
+    let part = async |query: &str| -> Result<Value> {
+        let answer = service.get(lead, &format!("/api/v1/audit/verify?{query}")).await?;
+        answer.expect(200)?;
+        Ok(answer.body)
+    };
+    let first = part("limit=2").await?;
+    ensure!(
+        first["valid"] == true && first["complete"] == false && first["fromSeq"] == 1 && first["toSeq"] == 2,
+        "{first}"
+    );
+    let middle = part("from=8&limit=2").await?;
+    ensure!(
+        middle["fromSeq"] == 6 && middle["toSeq"] == 7 && middle["complete"] == false,
+        "{middle}"
+    );
+    service
+        .get(lead, "/api/v1/audit/verify?from=2")
+        .await?
+        .expect_problem(400, "INVALID_PARAMETER")?;
+    for query in ["limit=0", "limit=1000001", "from=0", "to=3"] {
+        service
+            .get(lead, &format!("/api/v1/audit/verify?{query}"))
+            .await?
+            .expect_problem(400, "INVALID_PARAMETER")?;
+    }
+    service
+        .damage(&[
+            "update governance.audit_events set canonical = replace(canonical, 'happened', 'happenee')
+                   where tenant_id = 'acme' and seq = 4",
+        ])
+        .await?;
+    let later = part("from=6").await?;
+    ensure!(later["valid"] == true && later["complete"] == true, "{later}");
+    let from_three = part("from=5").await?;
+    ensure!(
+        from_three["valid"] == false && from_three["firstBadSeq"] == 4 && from_three["fromSeq"] == 3,
+        "{from_three}"
+    );
+    expect_fault(&service, 4, "changed").await
+}
+
+#[tokio::test]
+async fn a_file_that_cannot_be_written_costs_no_other_tenant_its_checkpoint() -> Result<()> {
+    let service = Service::start().await?;
+    for tenant in ["acme", "globex", "initech"] {
+        append(&service, tenant, "1").await?;
+    }
+    let anchor = service.state.anchor.as_ref().context("an anchor")?;
+    // Whichever comes first.
+    for (bad, good) in [("acme", "globex"), ("globex", "initech"), ("initech", "acme")] {
+        let path = anchor.path_of(bad);
+        if path.is_file() {
+            std::fs::remove_file(&path)?;
+        }
+        std::fs::create_dir_all(&path)?;
+        let _ = std::fs::remove_file(anchor.path_of(good));
+        checkpoint(&service).await?;
+        ensure!(
+            anchor.path_of(good).is_file(),
+            "{good} has no checkpoint for {bad}'s sake"
+        );
+        std::fs::remove_dir(&path)?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_agents_did_for_somebody_is_found() -> Result<()> {
+    let service = Service::start().await?;
+    for human in ["ann", "bob"] {
+        let bot = service.request(Method::GET, "/api/v1/policies", of_acme("bot", ""));
+        send(bot.header("X-On-Behalf-Of", human))
+            .await?
+            .expect_problem(403, "FORBIDDEN")?;
+    }
+    let told = service.events("onBehalfOf=ann").await?;
+    ensure!(told.len() == 1 && told[0]["actor"]["id"] == "bot", "{told:?}");
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_checkpoint_that_is_not_ours_is_found() -> Result<()> {
     let service = Service::start().await?;
     fill(&service, 3).await?;
@@ -274,6 +364,10 @@ async fn a_parameter_that_does_not_fit_is_refused() -> Result<()> {
         "limit=1001",
         "limit=x",
         "format=xml",
+        "outcome=maybe",
+        "via=pigeon",
+        "actor=",
+        "actor=%00",
         "since=yesterday",
         "colour=red",
         "cursor=abc",

@@ -2,12 +2,15 @@
 
 mod approval_ends;
 mod approvals;
+mod approvals_amended;
+mod approvals_apply;
 mod audit;
 pub mod bodies;
 mod outages;
 mod policies;
 mod policy_versions;
 mod probes;
+mod refused_text;
 mod roles;
 pub mod service;
 mod snapshot;

@@ -248,3 +248,23 @@ async fn a_simulation_tells_what_would_change_and_changes_nothing() -> Result<()
         .await?
         .expect_problem(404, "POLICY_NOT_FOUND")
 }
+
+#[tokio::test]
+async fn who_asks_about_what_no_service_tells_is_warned() -> Result<()> {
+    let service = Service::start().await?;
+    let ann = of_acme("ann", "Architect");
+    let blind =
+        r#"forbid (principal, action == Action::"memory.delete", resource) unless { context has mfa && context.mfa };"#;
+    let mut body = cedar("two factors", blind);
+    body["dryRun"] = json!(true);
+    let made = service.post(ann, "/api/v1/policies", &body).await?;
+    made.expect(200)?;
+    ensure!(
+        made.body["warnings"] == json!(["context.mfa is told by no service; there it is missing"]),
+        "{}",
+        made.text
+    );
+    let made = service.post(ann, "/api/v1/policies", &cedar("keep", NO_DELETE)).await?;
+    ensure!(made.status == 201 && made.body["warnings"].is_null(), "{}", made.text);
+    Ok(())
+}

@@ -63,9 +63,19 @@ async fn versions_are_added_compared_and_gone_back_to() -> Result<()> {
         diff.text
     );
 
-    let back = service
-        .post(ann, &format!("{path}/{id}/rollback"), &json!({"version": 1}))
-        .await?;
+    let roll = |etag: Option<&'static str>, version: i32| {
+        let mut request = service.request(Method::POST, &format!("{path}/{id}/rollback"), ann);
+        if let Some(etag) = etag {
+            request = request.header("If-Match", etag);
+        }
+        send(request.json(&json!({"version": version})))
+    };
+    roll(None, 1).await?.expect_problem(428, "PRECONDITION_REQUIRED")?;
+    roll(Some("\"1\""), 1)
+        .await?
+        .expect_problem(412, "PRECONDITION_FAILED")?;
+    roll(Some("2"), 1).await?.expect_problem(400, "INVALID_HEADER")?;
+    let back = roll(Some("\"2\""), 1).await?;
     back.expect(200)?;
     ensure!(
         back.body["version"] == 3 && back.body["contentHash"] == old.body["contentHash"],
@@ -78,12 +88,11 @@ async fn versions_are_added_compared_and_gone_back_to() -> Result<()> {
         actions == ["policy.rollback", "policy.update", "policy.create"],
         "{actions:?}"
     );
-    for (verb, body) in [("rollback", json!({"version": 9})), ("diff", json!({"from": 9}))] {
-        service
-            .post(ann, &format!("{path}/{id}/{verb}"), &body)
-            .await?
-            .expect_problem(404, "POLICY_NOT_FOUND")?;
-    }
+    roll(Some("\"3\""), 9).await?.expect_problem(404, "POLICY_NOT_FOUND")?;
+    service
+        .post(ann, &format!("{path}/{id}/diff"), &json!({"from": 9}))
+        .await?
+        .expect_problem(404, "POLICY_NOT_FOUND")?;
     service
         .get(ann, &format!("{path}/{id}?version=9"))
         .await?
@@ -187,4 +196,32 @@ async fn policies_are_listed_by_name_in_pages_that_do_not_overlap() -> Result<()
             .expect_problem(400, code)?;
     }
     Ok(())
+}
+
+#[tokio::test]
+async fn a_tenant_has_a_thousand_active_policies_and_no_more() -> Result<()> {
+    let service = Service::start().await?;
+    sqlx::query(
+        "insert into governance.policies (tenant_id, id, name, kind, layer, place, version, status, created_by)
+         select 'acme', gen_random_uuid(), 'p' || n, 'constraint', 'company', '{}', 1, 'active', 'ann'
+         from generate_series(1, 999) n",
+    )
+    .execute(&service.root)
+    .await?;
+    let ann = of_acme("ann", "Architect");
+    let last = make(&service, &constraint("the last")).await?;
+    let one_more = service.post(ann, "/api/v1/policies", &constraint("one more")).await?;
+    one_more.expect_problem(422, "INVALID_BODY")?;
+    ensure!(one_more.body["errors"][0]["pointer"] == "/status", "{}", one_more.text);
+    // Drafts are as many as one likes; making one count is refused.
+    let mut draft = constraint("draft");
+    draft["status"] = json!("draft");
+    let id = make(&service, &draft).await?;
+    put(&service, &id, Some("\"1\""), &constraint("draft"))
+        .await?
+        .expect_problem(422, "INVALID_BODY")?;
+    // Changing one that counts adds none.
+    put(&service, &last, Some("\"1\""), &constraint("the last"))
+        .await?
+        .expect(200)
 }

@@ -3,6 +3,7 @@
 use anyhow::{Result, ensure};
 use serde_json::{Value, json};
 
+use super::approvals::expect_told;
 use super::service::{Service, of_acme};
 
 fn of(principal: &str, role: &str) -> Value {
@@ -43,10 +44,11 @@ async fn nobody_grants_or_revokes_more_than_he_has() -> Result<()> {
     let service = Service::start().await?;
     let admin = of_acme("root", "Admin");
     for verb in ["grant", "revoke"] {
-        service
+        let above = service
             .post(admin, &format!("/api/v1/roles/{verb}"), &of("root", "TenantAdmin"))
-            .await?
-            .expect_problem(403, "FORBIDDEN")?;
+            .await?;
+        above.expect_problem(403, "FORBIDDEN")?;
+        expect_told(&service, admin, &above, &format!("role.{verb}")).await?;
         service
             .post(admin, &format!("/api/v1/roles/{verb}"), &of("", "Viewer"))
             .await?

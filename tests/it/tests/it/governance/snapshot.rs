@@ -63,8 +63,11 @@ async fn a_snapshot_holds_what_is_active_and_who_was_given_or_lost_a_role_and_is
     ensure!(names == ["keep"], "{names:?}");
     let roles: Vec<(&str, bool)> = full.roles.iter().map(|role| (role.role.name(), role.revoked)).collect();
     ensure!(roles == [("TechLead", true), ("Viewer", false)], "{roles:?}");
+    // Whoever may not list roles does not read them here, and a guard knows whom it looks for.
+    ensure!(!signed.text.contains("\"ben\""), "{}", signed.text);
     let tenant = TenantId::parse("acme")?;
     let held = Held::open(&signed, &key_of(&service)?, &tenant, clock::now())?;
+    ensure!(held.known_of("ben").len() == 2 && held.known_of("ann").is_empty());
     ensure!(held.set.hash() == full.policy_set_hash && !held.is_stale(clock::now()));
     Ok(())
 }

@@ -38,10 +38,10 @@ async fn a_stranger_finds_nothing_by_id_list_or_decision() -> Result<()> {
         .await?
         .expect_problem(404, "POLICY_NOT_FOUND")?;
     for (verb, body) in [("rollback", json!({"version": 1})), ("diff", json!({"from": 1}))] {
-        service
-            .post(STRANGER, &format!("{path}/{verb}"), &body)
-            .await?
-            .expect_problem(404, "POLICY_NOT_FOUND")?;
+        let asked = service
+            .request(Method::POST, &format!("{path}/{verb}"), STRANGER)
+            .header("If-Match", "\"1\"");
+        send(asked.json(&body)).await?.expect_problem(404, "POLICY_NOT_FOUND")?;
     }
     let replaces = json!({"policy": constraint("mine"), "replaces": id});
     service

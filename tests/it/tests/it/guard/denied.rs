@@ -104,6 +104,25 @@ async fn a_sync_from_a_forbidden_source_is_refused() -> Result<()> {
 }
 
 #[tokio::test]
+async fn a_role_that_was_given_counts_although_nobody_else_asks() -> Result<()> {
+    let world = World::start(300).await?;
+    let memory = world.memory().await?;
+    let stored = json!({"content": "the zebra", "layer": "team"});
+    create(&memory, "TechLead", &stored).await?.expect(201)?;
+    create(&memory, "", &stored).await?.expect_problem(403, "FORBIDDEN")?;
+    let body = json!({"principal": "ann", "role": "Developer"});
+    world
+        .governance
+        .post(of_acme("root", "Admin"), "/api/v1/roles/grant", &body)
+        .await?
+        .expect(200)?;
+    wait_until("the role counts", async || {
+        Ok(create(&memory, "", &stored).await?.status == 201)
+    })
+    .await
+}
+
+#[tokio::test]
 async fn a_role_that_was_taken_away_does_not_count_whatever_the_token_says() -> Result<()> {
     let world = World::start(300).await?;
     let body = json!({"principal": "ann", "role": "Developer"});
