@@ -32,13 +32,13 @@ impl Source {
         }
     }
 
-    /// Returns the name of the secret that the source needs, if it needs one.
+    /// Returns the name of the secret that the source needs, and the URL that it is sent to; nothing for one without.
     #[must_use]
-    pub fn secret_ref(&self) -> Option<&str> {
+    pub fn secret(&self) -> Option<(&str, &str)> {
         match self {
             Self::Directory(_) | Self::KnowledgeToMemory(_) => None,
-            Self::HttpNdjson(feed) => feed.secret_ref.as_deref(),
-            Self::Git(git) => git.secret_ref.as_deref(),
+            Self::HttpNdjson(feed) => feed.secret_ref.as_deref().map(|name| (name, feed.url.as_str())),
+            Self::Git(git) => git.secret_ref.as_deref().map(|name| (name, git.url.as_str())),
         }
     }
 }
@@ -59,7 +59,8 @@ pub struct Directory {
 pub struct HttpNdjson {
     /// The first document, http or https. The next one is named by a `Link` header or by `next` in the document.
     pub url: String,
-    /// The name of the secret that is sent as a bearer token, to the URL's origin alone.
+    /// The name of the secret that is sent as a bearer token, to the URL's origin alone; the secret's list of origins must
+    /// have it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret_ref: Option<String>,
     /// The field of a record that holds its id; `id` unless said.
@@ -124,7 +125,8 @@ pub struct Git {
     /// The directory in it: `docs/handbook`. Empty for all of it.
     #[serde(default)]
     pub path: String,
-    /// The name of the secret that is shown to the URL's origin alone: a token, or `user:password`.
+    /// The name of the secret that is shown to the URL's origin alone: a token, or `user:password`. The secret's list of
+    /// origins must have it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret_ref: Option<String>,
 }
@@ -151,8 +153,8 @@ pub(super) fn check(source: &Source) -> Result<(), Problem> {
             }
         }
     }
-    match source.secret_ref() {
-        Some(name) if !secrets::is_name(name) => {
+    match source.secret() {
+        Some((name, _)) if !secrets::is_name(name) => {
             let message = "the name of a secret: letters, digits, '-', '_' and '.', at most 128";
             Err(Problem::field(Code::InvalidBody, "/source/config/secretRef", message))
         }

@@ -9,6 +9,7 @@ mod feed;
 mod git;
 mod http;
 mod knowledge;
+mod record;
 
 use std::path::{Path, PathBuf};
 
@@ -18,7 +19,7 @@ use aeterna_kit::ids::TenantId;
 
 use crate::connection;
 use crate::job::{Class, Failure, Mode, Options};
-use crate::outbound::Outbound;
+use crate::outbound::{self, Outbound};
 use crate::secrets::Secrets;
 use crate::target::{For, Services};
 
@@ -163,8 +164,12 @@ impl Source {
     /// # Errors
     /// When it is not there, or holds more than the run may take.
     pub async fn open(places: &Places, opening: Opening<'_>) -> Result<Self, Failure> {
-        let secret = match opening.source.secret_ref() {
-            Some(name) => Some(places.secrets.read(opening.whose.tenant, name).await?),
+        let secret = match opening.source.secret() {
+            Some((name, url)) => {
+                let url = outbound::parse_url(url)
+                    .map_err(|message| Failure::new(Class::Config, "SOURCE_NOT_FOUND", message))?;
+                Some(places.secrets.read_for(opening.whose.tenant, name, &url).await?)
+            }
             None => None,
         };
         let source = match opening.source {
@@ -175,7 +180,8 @@ impl Source {
             }
             connection::Source::HttpNdjson(settings) => {
                 let outbound = places.outbound.clone();
-                Self::Http(http::Feed::open(outbound, settings, secret.as_deref(), opening.base()).await?)
+                let most = opening.options.limits.max_items;
+                Self::Http(http::Feed::open(outbound, settings, secret.as_deref(), opening.base(), most).await?)
             }
             connection::Source::KnowledgeToMemory(settings) => {
                 let most = opening.options.limits.max_items;
@@ -251,7 +257,7 @@ impl Places {
             connection::Source::HttpNdjson(_) | connection::Source::Git(_) => true,
             connection::Source::KnowledgeToMemory(_) => self.services.has_knowledge(),
         };
-        is_set_up && (source.secret_ref().is_none() || self.secrets.is_set_up())
+        is_set_up && (source.secret().is_none() || self.secrets.is_set_up())
     }
 
     /// Returns the directory of a tenant: its own below the root, whatever its name is.

@@ -178,6 +178,7 @@ async fn a_zombie_commits_nothing() -> Result<()> {
         became: Became::Delivered {
             content_hash: vec![1],
             target_id: "ghost".to_owned(),
+            target_version: None,
             source_version: None,
         },
     }];

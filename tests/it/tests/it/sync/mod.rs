@@ -1,5 +1,6 @@
 //! The sync service over HTTP, on a real database, with the real memory service as its target.
 
+mod conflicts;
 mod directory;
 mod feed;
 mod feed_faults;
@@ -18,3 +19,4 @@ pub mod service;
 mod tenants;
 mod web;
 mod webhooks;
+mod zombies;
