@@ -18,6 +18,8 @@ pub enum Source {
     HttpNdjson(HttpNdjson),
     /// Markdown files of a git repository.
     Git(Git),
+    /// Markdown objects of a bucket that speaks S3.
+    S3(S3),
     /// Items of the knowledge service, as memories that point to them.
     KnowledgeToMemory(KnowledgePointers),
 }
@@ -27,7 +29,7 @@ impl Source {
     #[must_use]
     pub fn origin(&self) -> &'static str {
         match self {
-            Self::Directory(_) | Self::HttpNdjson(_) | Self::Git(_) => "import",
+            Self::Directory(_) | Self::HttpNdjson(_) | Self::Git(_) | Self::S3(_) => "import",
             Self::KnowledgeToMemory(_) => "knowledge",
         }
     }
@@ -39,6 +41,10 @@ impl Source {
             Self::Directory(_) | Self::KnowledgeToMemory(_) => None,
             Self::HttpNdjson(feed) => feed.secret_ref.as_deref().map(|name| (name, feed.url.as_str())),
             Self::Git(git) => git.secret_ref.as_deref().map(|name| (name, git.url.as_str())),
+            Self::S3(bucket) => bucket
+                .secret_ref
+                .as_deref()
+                .map(|name| (name, bucket.endpoint.as_str())),
         }
     }
 }
@@ -131,6 +137,38 @@ pub struct Git {
     pub secret_ref: Option<String>,
 }
 
+/// Markdown objects of a bucket, through the API of S3.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct S3 {
+    /// Where the API is, http or https: `https://s3.eu-central-1.amazonaws.com`.
+    pub endpoint: String,
+    /// The bucket.
+    pub bucket: String,
+    /// What stands before the paths of its objects: `docs/handbook`. Empty for all of it.
+    #[serde(default)]
+    pub prefix: String,
+    /// The region that requests are signed for; `us-east-1` unless said.
+    #[serde(default = "region")]
+    pub region: String,
+    /// The name of the secret that requests are signed with: `ACCESS_KEY_ID:SECRET_ACCESS_KEY`. The secret's list of origins
+    /// must have the endpoint's. Without one nothing is signed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret_ref: Option<String>,
+    /// The bucket stands in the path; true unless said. Otherwise the endpoint's host names it:
+    /// `https://docs.s3.eu-central-1.amazonaws.com`.
+    #[serde(default = "path_style")]
+    pub path_style: bool,
+}
+
+fn region() -> String {
+    "us-east-1".to_owned()
+}
+
+fn path_style() -> bool {
+    true
+}
+
 pub(super) fn check(source: &Source) -> Result<(), Problem> {
     match source {
         Source::Directory(directory) => check_path("/source/config/path", &directory.path)?,
@@ -143,6 +181,12 @@ pub(super) fn check(source: &Source) -> Result<(), Problem> {
             check_path("/source/config/pathPrefix", &pointers.path_prefix)?;
             check_words("/source/config/kinds", &pointers.kinds, &KINDS)?;
             check_words("/source/config/status", &pointers.status, &STATUSES)?;
+        }
+        Source::S3(bucket) => {
+            check_url("/source/config/endpoint", &bucket.endpoint)?;
+            check_path("/source/config/prefix", &bucket.prefix)?;
+            check_name("/source/config/bucket", &bucket.bucket)?;
+            check_name("/source/config/region", &bucket.region)?;
         }
         Source::Git(git) => {
             check_url("/source/config/url", &git.url)?;
@@ -168,6 +212,19 @@ fn is_branch(name: &str) -> bool {
     let segment = |segment: &str| !segment.is_empty() && !segment.starts_with(['.', '-']) && !segment.ends_with('.');
     let is_whole = name.len() <= 255 && name.chars().all(fits) && name.split('/').all(segment);
     is_whole && !name.contains("..") && !name.to_ascii_lowercase().ends_with(".lock")
+}
+
+/// Checks the name of a bucket or a region.
+fn check_name(pointer: &str, name: &str) -> Result<(), Problem> {
+    let fits = |char: char| char.is_ascii_alphanumeric() || matches!(char, '-' | '_' | '.');
+    if (1..=255).contains(&name.len())
+        && name.chars().all(fits)
+        && name.starts_with(|char: char| char.is_ascii_alphanumeric())
+    {
+        return Ok(());
+    }
+    let message = "letters, digits, '-', '_' and '.', at most 255, and a letter or digit first";
+    Err(Problem::field(Code::InvalidBody, pointer, message))
 }
 
 fn check_words(pointer: &str, words: &[String], allowed: &[&str]) -> Result<(), Problem> {

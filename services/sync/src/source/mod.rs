@@ -4,6 +4,7 @@
 //! after a crash. It may give an item's text with the list, or leave it to be read only when it is needed. What it cannot
 //! give as text it lists as unfit: one bad item never ends a run. A source knows no target and no database.
 
+mod bucket;
 mod directory;
 mod feed;
 mod git;
@@ -154,6 +155,8 @@ pub enum Source {
     Http(http::Feed),
     /// Markdown files of a git repository.
     Git(Box<git::Git>),
+    /// Markdown objects of a bucket.
+    Bucket(bucket::Bucket),
     /// Knowledge that is pointed to.
     Knowledge(knowledge::Knowledge),
 }
@@ -182,6 +185,10 @@ impl Source {
                 let outbound = places.outbound.clone();
                 let most = opening.options.limits.max_items;
                 Self::Http(http::Feed::open(outbound, settings, secret.as_deref(), opening.base(), most).await?)
+            }
+            connection::Source::S3(settings) => {
+                let (outbound, most) = (places.outbound.clone(), opening.options.limits.max_items);
+                Self::Bucket(bucket::Bucket::open(outbound, settings, secret.as_deref(), most).await?)
             }
             connection::Source::KnowledgeToMemory(settings) => {
                 let most = opening.options.limits.max_items;
@@ -213,7 +220,7 @@ impl Source {
             Self::Git(git) => git
                 .vanished()
                 .map_or(Coverage::Whole, |gone| Coverage::Changes { gone }),
-            Self::Directory(_) | Self::Http(_) | Self::Knowledge(_) => Coverage::Whole,
+            Self::Directory(_) | Self::Http(_) | Self::Bucket(_) | Self::Knowledge(_) => Coverage::Whole,
         }
     }
 
@@ -226,6 +233,7 @@ impl Source {
             Self::Directory(directory) => directory.page(position),
             Self::Http(feed) => feed.page(position).await,
             Self::Git(git) => git.page(position),
+            Self::Bucket(bucket) => bucket.page(position),
             Self::Knowledge(knowledge) => knowledge.page(position),
         }
     }
@@ -243,6 +251,7 @@ impl Source {
             // Its texts come with the list.
             Self::Http(_) => Ok(Found::Gone),
             Self::Git(git) => git.read(external_id).await,
+            Self::Bucket(bucket) => bucket.read(external_id).await,
             Self::Knowledge(knowledge) => knowledge.read(external_id).await,
         }
     }
@@ -254,7 +263,7 @@ impl Places {
     pub fn has(&self, source: &connection::Source) -> bool {
         let is_set_up = match source {
             connection::Source::Directory(_) => self.directory_root.is_some(),
-            connection::Source::HttpNdjson(_) | connection::Source::Git(_) => true,
+            connection::Source::HttpNdjson(_) | connection::Source::Git(_) | connection::Source::S3(_) => true,
             connection::Source::KnowledgeToMemory(_) => self.services.has_knowledge(),
         };
         is_set_up && (source.secret().is_none() || self.secrets.is_set_up())

@@ -14,7 +14,7 @@ use super::web::{Asked, Web, lines, response};
 use crate::api::service::Answer;
 
 /// Drives a start of a feed once, and returns the job then.
-async fn try_once(sync: &Sync, body: &Value) -> Result<Answer> {
+pub async fn try_once(sync: &Sync, body: &Value) -> Result<Answer> {
     let id = sync.start_job("acme", body).await?.id()?;
     drive(&sync.context(), sync.claim().await?).await;
     let job = sync.get("acme", &format!("/api/v1/sync/status/{id}")).await?;
@@ -23,7 +23,7 @@ async fn try_once(sync: &Sync, body: &Value) -> Result<Answer> {
     Ok(job)
 }
 
-fn expect_error(job: &Answer, class: &str, code: &str) -> Result<()> {
+pub fn expect_error(job: &Answer, class: &str, code: &str) -> Result<()> {
     let error = &job.body["error"];
     ensure!(
         error["class"] == class && error["code"] == code,

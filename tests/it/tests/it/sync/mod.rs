@@ -1,5 +1,6 @@
 //! The sync service over HTTP, on a real database, with the real memory service as its target.
 
+mod bucket;
 mod conflicts;
 mod directory;
 mod feed;
@@ -7,6 +8,7 @@ mod feed_faults;
 mod git;
 mod jobs;
 mod kills;
+mod kills_elsewhere;
 mod knowledge;
 mod outages;
 mod peer;
