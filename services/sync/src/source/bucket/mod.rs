@@ -5,6 +5,9 @@
 //! client ([`client`]), so every request is guarded, bounded, and can be given up.
 
 mod client;
+mod crypto;
+
+use std::sync::Arc;
 
 use futures::TryStreamExt as _;
 use object_store::aws::{AmazonS3, AmazonS3Builder};
@@ -17,6 +20,7 @@ use crate::connection::S3;
 use crate::job::{Class, Failure};
 use crate::outbound::{self, Outbound};
 use client::{Connector, Kept};
+use crypto::Crypto;
 
 /// Objects that are looked at in any case, wanted or not: a thousand pages.
 const OBJECTS: u64 = 1_000_000;
@@ -60,6 +64,7 @@ impl Bucket {
                 max_retries: 0,
                 ..RetryConfig::default()
             })
+            .with_crypto_provider(Arc::new(Crypto))
             .with_http_connector(Connector::new(outbound, kept.clone()));
         builder = match secret {
             None => builder.with_skip_signature(true),
