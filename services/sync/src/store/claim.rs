@@ -208,17 +208,23 @@ pub async fn finish(pool: &PgPool, fence: &Fence, ending: Ending) -> Result<Stat
     .await
 }
 
-/// Gives a job back for a try after `pause`; one that is being cancelled ends instead.
+/// Gives a job back for a try after `pause`; one that is being cancelled ends instead. Without an error it is no failure.
 ///
 /// # Errors
 /// [`Error::Fenced`], or when the database does not answer.
-pub async fn release(pool: &PgPool, fence: &Fence, error: failure::Shown, pause: Duration) -> Result<Status, Error> {
+pub async fn release(
+    pool: &PgPool,
+    fence: &Fence,
+    error: Option<failure::Shown>,
+    pause: Duration,
+) -> Result<Status, Error> {
     timed("sync_job_release", async {
         let mut tx = tenant_tx(pool, &fence.scope).await?;
         let now = hold(&mut tx, fence).await?;
         let next = now.after(Event::Released).ok_or(Error::Fenced)?;
         sqlx::query(
-            "update sync.jobs set status = $3, error = $4, failures = failures + 1, lease_until = null,
+            "update sync.jobs set status = $3, error = coalesce($4, error),
+                 failures = failures + case when $4::jsonb is null then 0 else 1 end, lease_until = null,
                  run_after = clock_timestamp() + make_interval(secs => $5), revision = revision + 1,
                  finished_at = case when $6 then clock_timestamp() end
              where tenant_id = $1 and id = $2",
@@ -226,7 +232,7 @@ pub async fn release(pool: &PgPool, fence: &Fence, error: failure::Shown, pause:
         .bind(fence.scope.tenant().as_str())
         .bind(fence.job)
         .bind(next.as_str())
-        .bind(Json(error))
+        .bind(error.map(Json))
         .bind(pause.as_secs_f64())
         .bind(next.is_terminal())
         .execute(&mut *tx)

@@ -92,6 +92,9 @@ async fn leave(context: &Context, fence: &Fence, walked: Result<Whole, Stop>, fa
     let failure = match walked {
         Ok(whole) => return finish(context, fence, ending(whole)).await,
         Err(Stop::Cancelled) => return finish(context, fence, plain(Event::Stopped)).await,
+        Err(Stop::Leaving) => {
+            return left(fence, store::release(&context.pool, fence, None, Duration::ZERO).await);
+        }
         Err(Stop::Failed(failure)) => failure,
         Err(Stop::Store(store::Error::Fenced)) => return Ended::Fenced,
         Err(Stop::Store(error)) => {
@@ -109,7 +112,7 @@ async fn leave(context: &Context, fence: &Fence, walked: Result<Whole, Stop>, fa
     };
     left(
         fence,
-        store::release(&context.pool, fence, show(failure, Some(pause)), pause).await,
+        store::release(&context.pool, fence, Some(show(failure, Some(pause))), pause).await,
     )
 }
 

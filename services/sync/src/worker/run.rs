@@ -27,6 +27,9 @@ pub(super) enum Stop {
     /// Somebody asked for it.
     #[error("cancelled")]
     Cancelled,
+    /// The process is about to end.
+    #[error("the worker leaves")]
+    Leaving,
     /// It failed.
     #[error(transparent)]
     Failed(#[from] Failure),
@@ -156,6 +159,8 @@ impl<'a> Run<'a> {
     fn heed(&self) -> Result<(), Stop> {
         if *self.stopping.borrow() {
             Err(Stop::Cancelled)
+        } else if *self.context.leaving.borrow() {
+            Err(Stop::Leaving)
         } else {
             Ok(())
         }
@@ -163,8 +168,9 @@ impl<'a> Run<'a> {
 
     /// Waits for a source, but not when somebody wants the job's end: reading leaves nothing behind.
     pub(super) async fn unless_stopped<T>(&self, read: impl Future<Output = Result<T, Failure>>) -> Result<T, Stop> {
-        let mut stopping = self.stopping.clone();
+        let (mut stopping, mut leaving) = (self.stopping.clone(), self.context.leaving.clone());
         tokio::select! {
+            Ok(_) = leaving.wait_for(|leaving| *leaving) => Err(Stop::Leaving),
             read = read => read.map_err(Stop::Failed),
             Ok(_) = stopping.wait_for(|stop| *stop) => Err(Stop::Cancelled),
         }

@@ -1,6 +1,7 @@
 //! The sync service over HTTP, on a real database, with the real memory service as its target.
 
 mod bucket;
+mod codes;
 mod conflicts;
 mod directory;
 mod feed;
