@@ -127,7 +127,7 @@ create policy active_jobs on sync.jobs to aeterna_system
 create policy every_turn on sync.turns to aeterna_system using (true) with check (true);
 
 grant usage on schema sync to aeterna_app, aeterna_system;
-grant select, insert, update on sync.connections, sync.jobs to aeterna_app;
+grant select, insert, update, delete on sync.connections, sync.jobs to aeterna_app;
 grant select, insert on sync.turns to aeterna_app;
 grant select, insert, update, delete on sync.items, sync.rejects to aeterna_app;
 grant select on sync.jobs to aeterna_system;

@@ -102,7 +102,7 @@ impl Bucket {
         };
         let (mut entries, mut left) = (Vec::new(), most.saturating_mul(10).max(OBJECTS));
         let mut objects = self.store.list(prefix.as_ref());
-        while let Some(object) = objects.try_next().await.map_err(|error| self.judge(error))? {
+        while let Some(object) = objects.try_next().await.map_err(|error| self.judge(&error))? {
             left = left.checked_sub(1).ok_or_else(too_many)?;
             entries.extend(Entry::of(object, &below));
             if u64::try_from(entries.len()).is_ok_and(|count| count > most) {
@@ -160,12 +160,12 @@ impl Bucket {
                 let message = "the bucket does not let the job read the object";
                 Ok(Found::Unfit(Unfit::new("UNREADABLE", message)))
             }
-            Err(error) => Err(self.judge(error)),
+            Err(error) => Err(self.judge(&error)),
         }
     }
 
     /// Tells what an error of the library means: what our own client kept, or what the bucket said.
-    fn judge(&self, error: object_store::Error) -> Failure {
+    fn judge(&self, error: &object_store::Error) -> Failure {
         if let Some(failure) = self.kept.take() {
             return failure;
         }
@@ -182,7 +182,7 @@ impl Bucket {
             let message = format!("{place} refused the job");
             return Failure::new(Class::Auth, "SOURCE_REFUSED", message);
         }
-        strange(&error)
+        strange(error)
     }
 }
 

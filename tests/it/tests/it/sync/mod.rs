@@ -3,6 +3,7 @@
 mod bucket;
 mod codes;
 mod conflicts;
+mod connections;
 mod directory;
 mod feed;
 mod feed_faults;
