@@ -289,7 +289,7 @@ fn judge(error: &gix::Error, branch: Option<&str>) -> Failure {
     );
     if said.contains("matched any of the") || said.contains("no ref was found") {
         Failure::new(Class::Config, "SOURCE_NOT_FOUND", missing)
-    } else if said.contains("lock for resource") || said.contains("Os {") {
+    } else if said.contains("lock for resource") || said.contains("PermanentlyLocked") || said.contains("Os {") {
         // This machine's disk, not the repository: the copy is made anew.
         unreadable("a file")
     } else if said.contains("smart") {
