@@ -29,6 +29,7 @@ create table sync.jobs (
     options             jsonb   not null default '{}',
     attempt             integer not null default 0,
     failures            integer not null default 0,
+    lost                integer not null default 0,
     run_after           timestamptz not null default now(),
     lease_until         timestamptz,
     cursor              jsonb,
@@ -52,6 +53,7 @@ create table sync.jobs (
 comment on column sync.jobs.roles is 'Of whoever started it, at that moment: what the job''s token carries.';
 comment on column sync.jobs.attempt is 'The fencing token: rises with every claim, and every write of a worker names the one it was given.';
 comment on column sync.jobs.failures is 'Failures since the last committed batch; what retries are counted by.';
+comment on column sync.jobs.lost is 'Leases that ran out since the last committed batch: workers that died over the job.';
 comment on column sync.jobs.revision is 'Rises with every change that a caller can see.';
 
 -- One active job a connection.
@@ -71,6 +73,7 @@ create table sync.items (
     external_id    text not null,
     content_hash   bytea,
     target_id      text,
+    target_version text,
     intended_ids   text[] not null default '{}',
     source_version text,
     seen_by        uuid,
@@ -80,6 +83,7 @@ create table sync.items (
 );
 comment on table sync.items is 'What was delivered: makes a replay idempotent and a deletion known.';
 comment on column sync.items.content_hash is 'Of what was delivered; null for an item that the source holds and the target never took.';
+comment on column sync.items.target_version is 'Of what was delivered, as the target named it: at another one somebody else was there.';
 comment on column sync.items.intended_ids is 'Written before the target is asked: what a crash in between may have left there.';
 comment on column sync.items.seen_by is 'The last job that met the item in its source.';
 create index items_intended on sync.items (tenant_id, connection_id) where intended_ids <> '{}';
@@ -123,11 +127,11 @@ create policy active_jobs on sync.jobs to aeterna_system
 create policy every_turn on sync.turns to aeterna_system using (true) with check (true);
 
 grant usage on schema sync to aeterna_app, aeterna_system;
-grant select, insert, update on sync.connections, sync.jobs to aeterna_app;
+grant select, insert, update, delete on sync.connections, sync.jobs to aeterna_app;
 grant select, insert on sync.turns to aeterna_app;
 grant select, insert, update, delete on sync.items, sync.rejects to aeterna_app;
 grant select on sync.jobs to aeterna_system;
-grant update (status, attempt, failures, lease_until, started_at, heartbeat_at, revision) on sync.jobs to aeterna_system;
+grant update (status, attempt, lost, lease_until, started_at, heartbeat_at, revision) on sync.jobs to aeterna_system;
 grant select, update on sync.turns to aeterna_system;
 
 -- Claims the next job: of the tenants with a job that is due and a place that is free, the one served longest ago.
@@ -160,7 +164,7 @@ begin
             -- A job that is being cancelled stays so: its new worker ends it.
             status = case j.status when 'cancelling' then 'cancelling' else 'running' end,
             attempt = j.attempt + 1,
-            failures = j.failures + case j.status when 'queued' then 0 else 1 end,
+            lost = j.lost + case j.status when 'queued' then 0 else 1 end,
             lease_until = clock_timestamp() + p_lease,
             started_at = coalesce(j.started_at, clock_timestamp()),
             heartbeat_at = clock_timestamp(),

@@ -10,6 +10,7 @@
 pub mod access;
 pub mod connection;
 pub mod job;
+pub mod lease;
 pub mod migrations;
 pub mod outbound;
 pub mod permissions;

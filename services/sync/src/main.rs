@@ -20,5 +20,7 @@ async fn serve(definition: &Definition, Serve { kit, sync }: &Serve) -> anyhow::
     let laid = Foundation::lay(definition, kit)?;
     let state = State::assemble(&laid, kit, sync)?;
     state.spawn_workers();
-    service::run(definition, kit, laid, router::router(state)).await
+    let served = service::run(definition, kit, laid, router::router(state.clone())).await;
+    state.leave().await;
+    served
 }

@@ -54,6 +54,27 @@ pub const PERMISSIONS: Routes = Routes {
         },
         Route {
             method: "GET",
+            path: "/api/v1/sync/connections",
+            access: Access::Read,
+            body: Body::Unread,
+            about: |_| About::any(action::SYNC_READ),
+        },
+        Route {
+            method: "GET",
+            path: "/api/v1/sync/connections/{id}",
+            access: Access::Read,
+            body: Body::Unread,
+            about: |asked| About::one(action::SYNC_READ, asked.param("id")),
+        },
+        Route {
+            method: "DELETE",
+            path: "/api/v1/sync/connections/{id}",
+            access: Access::Write,
+            body: Body::Unread,
+            about: |asked| About::one(action::SYNC_START, asked.param("id")),
+        },
+        Route {
+            method: "GET",
             path: "/api/v1/sync/schedules",
             access: Access::Read,
             body: Body::Unread,

@@ -16,12 +16,22 @@ pub struct Known {
     pub content_hash: Option<Vec<u8>>,
     /// Its id in the target.
     pub target_id: Option<String>,
+    /// The version that the target gave to what was delivered, where it has versions.
+    pub target_version: Option<String>,
     /// Ids that an interrupted delivery may have left in the target.
     pub intended_ids: Vec<String>,
     /// The version that the source gave it then.
     pub source_version: Option<String>,
     /// The job that met it last.
     pub seen_by: Option<Uuid>,
+}
+
+impl Known {
+    /// Returns the id and the version in the target of what was delivered last.
+    #[must_use]
+    pub fn delivered_version(&self) -> Option<(String, String)> {
+        self.target_id.clone().zip(self.target_version.clone())
+    }
 }
 
 /// What has to be done for an item.

@@ -10,7 +10,7 @@ use aeterna_kit::service::document;
 use aeterna_policy::guard::layer::stand_before;
 
 use crate::permissions::PERMISSIONS;
-use crate::routes::{schedules, sync, webhooks};
+use crate::routes::{connections, schedules, sync, webhooks};
 use crate::state::State;
 
 #[derive(OpenApi)]
@@ -28,6 +28,8 @@ fn api() -> OpenApiRouter<State> {
         .routes(routes!(sync::jobs::jobs))
         .routes(routes!(sync::rejects::rejects))
         .routes(routes!(sync::retry::retry))
+        .routes(routes!(connections::list::list))
+        .routes(routes!(connections::get::get, connections::delete::delete))
         .routes(routes!(schedules::list::list))
         .routes(routes!(
             schedules::get::get,

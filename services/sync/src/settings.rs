@@ -45,7 +45,8 @@ pub struct SyncSettings {
     #[arg(long, env = "SYNC_ALLOW_HOSTS", value_delimiter = ',')]
     pub sync_allow_hosts: Vec<Exemption>,
 
-    /// The directory of the secrets that connections name: each tenant has the directory of its name in it.
+    /// The directory of the secrets that connections name: each tenant has the directory of its name in it. A secret `token`
+    /// is sent to the origins that are lines of `token.origins` beside it, and nowhere else.
     #[arg(long, env = "SYNC_SECRETS_DIRECTORY")]
     pub sync_secrets_directory: Option<PathBuf>,
 

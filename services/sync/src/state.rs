@@ -1,15 +1,17 @@
 //! What the handlers and the workers share.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::FromRef;
 use sqlx::PgPool;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore, watch};
 
 use aeterna_kit::auth::Authenticator;
 use aeterna_kit::config::Settings;
+use aeterna_kit::http::stack::asked_to_end;
 use aeterna_kit::service::Foundation;
-use aeterna_kit::tasks::spawn_forever;
+use aeterna_kit::tasks::{spawn, spawn_forever};
 use aeterna_policy::guard::Guard;
 
 use crate::outbound::Outbound;
@@ -19,6 +21,12 @@ use crate::source::Places;
 use crate::target::Services;
 use crate::token::Tokens;
 use crate::worker::{self, Context, Probe};
+
+/// Streams of statuses at once: a thousand looks a second.
+const STREAMS: usize = 256;
+
+/// How long the last batch of a job may take when the process ends: two requests of a target, less than Kubernetes waits.
+const LAST_BATCH: Duration = Duration::from_secs(20);
 
 /// The state of every handler; cheap to clone.
 #[derive(Debug, Clone)]
@@ -35,6 +43,12 @@ pub struct State {
     pub places: Arc<Places>,
     /// Wakes this process's worker: a started job need not wait for its next look.
     pub wake: Arc<Notify>,
+    /// Streams of statuses that may still be opened: each asks the database four times a second.
+    pub streams: Arc<Semaphore>,
+    /// Says to the jobs of this process that it is about to end.
+    pub leaving: Arc<watch::Sender<bool>>,
+    /// Jobs that this process may still take.
+    slots: Arc<Semaphore>,
     at_once: u32,
     per_tenant: i32,
 }
@@ -67,6 +81,9 @@ impl State {
                 services,
             }),
             wake: Arc::default(),
+            streams: Arc::new(Semaphore::new(STREAMS)),
+            leaving: Arc::new(watch::Sender::new(false)),
+            slots: Arc::new(Semaphore::new(usize::try_from(sync.sync_jobs_at_once)?)),
             at_once: sync.sync_jobs_at_once,
             per_tenant: sync.sync_jobs_per_tenant,
         })
@@ -80,6 +97,7 @@ impl State {
             services: self.services.clone(),
             places: Arc::clone(&self.places),
             probe: Probe::default(),
+            leaving: self.leaving.subscribe(),
         }
     }
 
@@ -88,8 +106,25 @@ impl State {
         if self.at_once > 0 {
             let (context, wake) = (self.context(), Arc::clone(&self.wake));
             let triggers = worker::triggers::run(self.pool.clone(), Arc::clone(&wake));
-            spawn_forever("worker", worker::run(context, wake, self.at_once, self.per_tenant));
+            spawn_forever(
+                "worker",
+                worker::run(context, wake, Arc::clone(&self.slots), self.per_tenant),
+            );
             spawn_forever("triggers", triggers);
+            let leaving = Arc::clone(&self.leaving);
+            spawn("leaving", async move {
+                asked_to_end().await;
+                leaving.send_replace(true);
+            });
+        }
+    }
+
+    /// Waits until the jobs of this process are given back, or for as long as a batch may take.
+    pub async fn leave(&self) {
+        self.leaving.send_replace(true);
+        let all = self.slots.acquire_many(self.at_once);
+        if tokio::time::timeout(LAST_BATCH, all).await.is_err() {
+            tracing::warn!("jobs are left to their leases");
         }
     }
 }

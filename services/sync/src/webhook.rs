@@ -54,7 +54,7 @@ pub fn concerns(source: &Source, event: &str, body: &[u8]) -> bool {
             (Some(branch), Ok(push)) => push.reference.strip_prefix("refs/heads/") == Some(branch),
             (None, _) | (Some(_), Err(_)) => true,
         },
-        Source::Directory(_) | Source::HttpNdjson(_) | Source::KnowledgeToMemory(_) => true,
+        Source::Directory(_) | Source::HttpNdjson(_) | Source::S3(_) | Source::KnowledgeToMemory(_) => true,
     }
 }
 

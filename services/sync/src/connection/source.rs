@@ -18,6 +18,8 @@ pub enum Source {
     HttpNdjson(HttpNdjson),
     /// Markdown files of a git repository.
     Git(Git),
+    /// Markdown objects of a bucket that speaks S3.
+    S3(S3),
     /// Items of the knowledge service, as memories that point to them.
     KnowledgeToMemory(KnowledgePointers),
 }
@@ -27,18 +29,22 @@ impl Source {
     #[must_use]
     pub fn origin(&self) -> &'static str {
         match self {
-            Self::Directory(_) | Self::HttpNdjson(_) | Self::Git(_) => "import",
+            Self::Directory(_) | Self::HttpNdjson(_) | Self::Git(_) | Self::S3(_) => "import",
             Self::KnowledgeToMemory(_) => "knowledge",
         }
     }
 
-    /// Returns the name of the secret that the source needs, if it needs one.
+    /// Returns the name of the secret that the source needs, and the URL that it is sent to; nothing for one without.
     #[must_use]
-    pub fn secret_ref(&self) -> Option<&str> {
+    pub fn secret(&self) -> Option<(&str, &str)> {
         match self {
             Self::Directory(_) | Self::KnowledgeToMemory(_) => None,
-            Self::HttpNdjson(feed) => feed.secret_ref.as_deref(),
-            Self::Git(git) => git.secret_ref.as_deref(),
+            Self::HttpNdjson(feed) => feed.secret_ref.as_deref().map(|name| (name, feed.url.as_str())),
+            Self::Git(git) => git.secret_ref.as_deref().map(|name| (name, git.url.as_str())),
+            Self::S3(bucket) => bucket
+                .secret_ref
+                .as_deref()
+                .map(|name| (name, bucket.endpoint.as_str())),
         }
     }
 }
@@ -59,7 +65,8 @@ pub struct Directory {
 pub struct HttpNdjson {
     /// The first document, http or https. The next one is named by a `Link` header or by `next` in the document.
     pub url: String,
-    /// The name of the secret that is sent as a bearer token, to the URL's origin alone.
+    /// The name of the secret that is sent as a bearer token, to the URL's origin alone; the secret's list of origins must
+    /// have it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret_ref: Option<String>,
     /// The field of a record that holds its id; `id` unless said.
@@ -124,9 +131,42 @@ pub struct Git {
     /// The directory in it: `docs/handbook`. Empty for all of it.
     #[serde(default)]
     pub path: String,
-    /// The name of the secret that is shown to the URL's origin alone: a token, or `user:password`.
+    /// The name of the secret that is shown to the URL's origin alone: a token, or `user:password`. The secret's list of
+    /// origins must have it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret_ref: Option<String>,
+}
+
+/// Markdown objects of a bucket, through the API of S3.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct S3 {
+    /// Where the API is, http or https: `https://s3.eu-central-1.amazonaws.com`.
+    pub endpoint: String,
+    /// The bucket.
+    pub bucket: String,
+    /// What stands before the paths of its objects: `docs/handbook`. Empty for all of it.
+    #[serde(default)]
+    pub prefix: String,
+    /// The region that requests are signed for; `us-east-1` unless said.
+    #[serde(default = "region")]
+    pub region: String,
+    /// The name of the secret that requests are signed with: `ACCESS_KEY_ID:SECRET_ACCESS_KEY`. The secret's list of origins
+    /// must have the endpoint's. Without one nothing is signed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret_ref: Option<String>,
+    /// The bucket stands in the path; true unless said. Otherwise the endpoint's host names it:
+    /// `https://docs.s3.eu-central-1.amazonaws.com`.
+    #[serde(default = "path_style")]
+    pub path_style: bool,
+}
+
+fn region() -> String {
+    "us-east-1".to_owned()
+}
+
+fn path_style() -> bool {
+    true
 }
 
 pub(super) fn check(source: &Source) -> Result<(), Problem> {
@@ -142,6 +182,12 @@ pub(super) fn check(source: &Source) -> Result<(), Problem> {
             check_words("/source/config/kinds", &pointers.kinds, &KINDS)?;
             check_words("/source/config/status", &pointers.status, &STATUSES)?;
         }
+        Source::S3(bucket) => {
+            check_url("/source/config/endpoint", &bucket.endpoint)?;
+            check_path("/source/config/prefix", &bucket.prefix)?;
+            check_name("/source/config/bucket", &bucket.bucket)?;
+            check_name("/source/config/region", &bucket.region)?;
+        }
         Source::Git(git) => {
             check_url("/source/config/url", &git.url)?;
             check_path("/source/config/path", &git.path)?;
@@ -151,8 +197,8 @@ pub(super) fn check(source: &Source) -> Result<(), Problem> {
             }
         }
     }
-    match source.secret_ref() {
-        Some(name) if !secrets::is_name(name) => {
+    match source.secret() {
+        Some((name, _)) if !secrets::is_name(name) => {
             let message = "the name of a secret: letters, digits, '-', '_' and '.', at most 128";
             Err(Problem::field(Code::InvalidBody, "/source/config/secretRef", message))
         }
@@ -166,6 +212,19 @@ fn is_branch(name: &str) -> bool {
     let segment = |segment: &str| !segment.is_empty() && !segment.starts_with(['.', '-']) && !segment.ends_with('.');
     let is_whole = name.len() <= 255 && name.chars().all(fits) && name.split('/').all(segment);
     is_whole && !name.contains("..") && !name.to_ascii_lowercase().ends_with(".lock")
+}
+
+/// Checks the name of a bucket or a region.
+fn check_name(pointer: &str, name: &str) -> Result<(), Problem> {
+    let fits = |char: char| char.is_ascii_alphanumeric() || matches!(char, '-' | '_' | '.');
+    if (1..=255).contains(&name.len())
+        && name.chars().all(fits)
+        && name.starts_with(|char: char| char.is_ascii_alphanumeric())
+    {
+        return Ok(());
+    }
+    let message = "letters, digits, '-', '_' and '.', at most 255, and a letter or digit first";
+    Err(Problem::field(Code::InvalidBody, pointer, message))
 }
 
 fn check_words(pointer: &str, words: &[String], allowed: &[&str]) -> Result<(), Problem> {

@@ -1,5 +1,6 @@
 //! The endpoints, one file each.
 
+pub mod connections;
 pub mod schedules;
 pub mod sync;
 pub mod webhooks;

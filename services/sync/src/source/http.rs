@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use tokio::sync::Mutex;
 
-use super::feed::{self, Form};
+use super::feed::{self, Form, Place};
 use super::{Found, Listed, PAGE, Page, blocking};
 use crate::connection::HttpNdjson;
 use crate::job::{Class, Failure};
@@ -35,6 +35,7 @@ pub struct Feed {
     url: Url,
     authorization: Option<HeaderValue>,
     known: Validators,
+    most: u64,
     is_unchanged: bool,
     held: Mutex<Option<Arc<Held>>>,
 }
@@ -75,7 +76,8 @@ struct Held {
 }
 
 impl Feed {
-    /// Opens a feed. `state` is what the last whole run left, where a run that finds nothing new may end at once.
+    /// Opens a feed. `state` is what the last whole run left, where a run that finds nothing new may end at once; `most` is
+    /// how many items a document may have.
     ///
     /// # Errors
     /// When the feed does not answer.
@@ -84,6 +86,7 @@ impl Feed {
         settings: &HttpNdjson,
         secret: Option<&str>,
         state: Option<&Value>,
+        most: u64,
     ) -> Result<Self, Failure> {
         let url = outbound::parse_url(&settings.url)
             .map_err(|message| Failure::new(Class::Config, "SOURCE_NOT_FOUND", message))?;
@@ -94,11 +97,12 @@ impl Feed {
             url,
             authorization: secret.map(bearer).transpose()?,
             known: known.unwrap_or_default(),
+            most,
             is_unchanged: false,
             held: Mutex::new(None),
         };
         if feed.known != Validators::default() {
-            let first = feed.ask(&feed.url, &feed.known).await?;
+            let first = feed.ask(&feed.url, &feed.known, 1).await?;
             feed.is_unchanged = first.is_none();
             feed.held = Mutex::new(first.map(Arc::new));
         }
@@ -201,15 +205,18 @@ impl Feed {
         }
         let url = outbound::parse_url(&position.url)
             .map_err(|message| Failure::new(Class::Data, "FEED_UNREADABLE", format!("the next document: {message}")))?;
-        let document = self.ask(&url, &Validators::default()).await?.ok_or_else(|| {
-            let message = "the feed says that nothing changed, and was not asked that";
-            Failure::new(Class::Data, "FEED_UNREADABLE", message)
-        })?;
+        let document = self
+            .ask(&url, &Validators::default(), position.number)
+            .await?
+            .ok_or_else(|| {
+                let message = "the feed says that nothing changed, and was not asked that";
+                Failure::new(Class::Data, "FEED_UNREADABLE", message)
+            })?;
         Ok(Arc::clone(held.insert(Arc::new(document))))
     }
 
-    /// Asks for a document; nothing when it is as it was known.
-    async fn ask(&self, url: &Url, known: &Validators) -> Result<Option<Held>, Failure> {
+    /// Asks for a document by its number; nothing when it is as it was known.
+    async fn ask(&self, url: &Url, known: &Validators, number: u32) -> Result<Option<Held>, Failure> {
         let mut headers = HeaderMap::new();
         headers.insert(
             header::ACCEPT,
@@ -244,8 +251,8 @@ impl Feed {
         let bytes = outbound::read(&from, response, DOCUMENT).await?;
         let hash = URL_SAFE_NO_PAD.encode(Sha256::digest(&bytes));
         let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
-        let settings = self.settings.clone();
-        let document = blocking(move || feed::read(&bytes, form, &settings)).await?;
+        let (settings, most) = (self.settings.clone(), self.most);
+        let document = blocking(move || feed::read(&bytes, form, &settings, Place { number, most })).await?;
         let next = link.or(document.next).map(|next| resolve(&from, &next)).transpose()?;
         Ok(Some(Held {
             url: url.to_string(),
@@ -322,7 +329,7 @@ mod tests {
     async fn a_feed_without_an_end_is_given_up() {
         let outbound = Outbound::new(&[]).expect("a client");
         let settings = serde_json::from_value(json!({"url": "https://example.com/feed"})).expect("settings");
-        let feed = Feed::open(outbound, &settings, None, None)
+        let feed = Feed::open(outbound, &settings, None, None, 10)
             .await
             .expect("nothing is asked");
         let position =

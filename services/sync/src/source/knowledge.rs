@@ -12,6 +12,7 @@ use serde_json::Value;
 use super::{Found, LONGEST_ID, Listed, PAGE, Page, Unfit};
 use crate::connection::KnowledgePointers as Settings;
 use crate::job::{Class, Failure};
+use crate::lease::Lease;
 use crate::target::{For, Services};
 
 /// Longest text that is taken over from an item, in characters.
@@ -36,6 +37,7 @@ struct Whose {
     connection: uuid::Uuid,
     job: uuid::Uuid,
     roles: Vec<String>,
+    lease: Lease,
 }
 
 impl Whose {
@@ -45,6 +47,7 @@ impl Whose {
             connection: whose.connection,
             job: whose.job,
             roles: whose.roles.to_vec(),
+            lease: whose.lease.clone(),
         }
     }
 
@@ -55,6 +58,7 @@ impl Whose {
             job: self.job,
             roles: &self.roles,
             origin: "knowledge",
+            lease: &self.lease,
         }
     }
 }

@@ -4,11 +4,13 @@
 //! after a crash. It may give an item's text with the list, or leave it to be read only when it is needed. What it cannot
 //! give as text it lists as unfit: one bad item never ends a run. A source knows no target and no database.
 
+mod bucket;
 mod directory;
 mod feed;
 mod git;
 mod http;
 mod knowledge;
+mod record;
 
 use std::path::{Path, PathBuf};
 
@@ -18,7 +20,7 @@ use aeterna_kit::ids::TenantId;
 
 use crate::connection;
 use crate::job::{Class, Failure, Mode, Options};
-use crate::outbound::Outbound;
+use crate::outbound::{self, Outbound};
 use crate::secrets::Secrets;
 use crate::target::{For, Services};
 
@@ -153,6 +155,8 @@ pub enum Source {
     Http(http::Feed),
     /// Markdown files of a git repository.
     Git(Box<git::Git>),
+    /// Markdown objects of a bucket.
+    Bucket(bucket::Bucket),
     /// Knowledge that is pointed to.
     Knowledge(knowledge::Knowledge),
 }
@@ -163,8 +167,12 @@ impl Source {
     /// # Errors
     /// When it is not there, or holds more than the run may take.
     pub async fn open(places: &Places, opening: Opening<'_>) -> Result<Self, Failure> {
-        let secret = match opening.source.secret_ref() {
-            Some(name) => Some(places.secrets.read(opening.whose.tenant, name).await?),
+        let secret = match opening.source.secret() {
+            Some((name, url)) => {
+                let url = outbound::parse_url(url)
+                    .map_err(|message| Failure::new(Class::Config, "SOURCE_NOT_FOUND", message))?;
+                Some(places.secrets.read_for(opening.whose.tenant, name, &url).await?)
+            }
             None => None,
         };
         let source = match opening.source {
@@ -175,7 +183,12 @@ impl Source {
             }
             connection::Source::HttpNdjson(settings) => {
                 let outbound = places.outbound.clone();
-                Self::Http(http::Feed::open(outbound, settings, secret.as_deref(), opening.base()).await?)
+                let most = opening.options.limits.max_items;
+                Self::Http(http::Feed::open(outbound, settings, secret.as_deref(), opening.base(), most).await?)
+            }
+            connection::Source::S3(settings) => {
+                let (outbound, most) = (places.outbound.clone(), opening.options.limits.max_items);
+                Self::Bucket(bucket::Bucket::open(outbound, settings, secret.as_deref(), most).await?)
             }
             connection::Source::KnowledgeToMemory(settings) => {
                 let most = opening.options.limits.max_items;
@@ -207,7 +220,7 @@ impl Source {
             Self::Git(git) => git
                 .vanished()
                 .map_or(Coverage::Whole, |gone| Coverage::Changes { gone }),
-            Self::Directory(_) | Self::Http(_) | Self::Knowledge(_) => Coverage::Whole,
+            Self::Directory(_) | Self::Http(_) | Self::Bucket(_) | Self::Knowledge(_) => Coverage::Whole,
         }
     }
 
@@ -220,6 +233,7 @@ impl Source {
             Self::Directory(directory) => directory.page(position),
             Self::Http(feed) => feed.page(position).await,
             Self::Git(git) => git.page(position),
+            Self::Bucket(bucket) => bucket.page(position),
             Self::Knowledge(knowledge) => knowledge.page(position),
         }
     }
@@ -237,6 +251,7 @@ impl Source {
             // Its texts come with the list.
             Self::Http(_) => Ok(Found::Gone),
             Self::Git(git) => git.read(external_id).await,
+            Self::Bucket(bucket) => bucket.read(external_id).await,
             Self::Knowledge(knowledge) => knowledge.read(external_id).await,
         }
     }
@@ -248,10 +263,10 @@ impl Places {
     pub fn has(&self, source: &connection::Source) -> bool {
         let is_set_up = match source {
             connection::Source::Directory(_) => self.directory_root.is_some(),
-            connection::Source::HttpNdjson(_) | connection::Source::Git(_) => true,
+            connection::Source::HttpNdjson(_) | connection::Source::Git(_) | connection::Source::S3(_) => true,
             connection::Source::KnowledgeToMemory(_) => self.services.has_knowledge(),
         };
-        is_set_up && (source.secret_ref().is_none() || self.secrets.is_set_up())
+        is_set_up && (source.secret().is_none() || self.secrets.is_set_up())
     }
 
     /// Returns the directory of a tenant: its own below the root, whatever its name is.

@@ -19,6 +19,8 @@ pub enum Became {
         content_hash: Vec<u8>,
         /// Its id there.
         target_id: String,
+        /// Its version there, where it has versions.
+        target_version: Option<String>,
         /// Its version in the source.
         source_version: Option<String>,
     },
@@ -113,7 +115,8 @@ pub async fn commit(pool: &PgPool, fence: &Fence, batch: Batch<'_>) -> Result<()
         sqlx::query(
             "update sync.jobs set progress = $3, cursor = coalesce($4, cursor), revision = revision + 1,
                  -- Only a batch that came to its end is a success.
-                 failures = case when $4::jsonb is null then failures else 0 end
+                 failures = case when $4::jsonb is null then failures else 0 end,
+                 lost = case when $4::jsonb is null then lost else 0 end
              where tenant_id = $1 and id = $2",
         )
         .bind(fence.scope.tenant().as_str())
@@ -146,19 +149,21 @@ async fn settle(tx: &mut PgConnection, fence: &Fence, settled: &Settled) -> Resu
         Became::Delivered {
             content_hash,
             target_id,
+            target_version,
             source_version,
         } => of_item(
             "insert into sync.items (tenant_id, connection_id, external_id, seen_by, content_hash, target_id, source_version,
-                 delivered_at)
-             values ($1, $2, $3, $4, $5, $6, $7, clock_timestamp())
+                 target_version, delivered_at)
+             values ($1, $2, $3, $4, $5, $6, $7, $8, clock_timestamp())
              on conflict (tenant_id, connection_id, external_id) do update
-             set seen_by = $4, content_hash = $5, target_id = $6, source_version = $7, intended_ids = '{}',
-                 delivered_at = clock_timestamp()",
+             set seen_by = $4, content_hash = $5, target_id = $6, source_version = $7, target_version = $8,
+                 intended_ids = '{}', delivered_at = clock_timestamp()",
         )
         .bind(fence.job)
         .bind(content_hash)
         .bind(target_id)
-        .bind(source_version),
+        .bind(source_version)
+        .bind(target_version),
         Became::Kept { source_version } => of_item(
             "update sync.items set seen_by = $4, source_version = $5
              where tenant_id = $1 and connection_id = $2 and external_id = $3",

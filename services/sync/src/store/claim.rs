@@ -6,6 +6,7 @@ use std::time::Duration;
 use sqlx::postgres::types::PgInterval;
 use sqlx::types::Json;
 use sqlx::{PgConnection, PgPool, Row as _};
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use aeterna_kit::auth::TenantScope;
@@ -41,12 +42,18 @@ pub struct Claimed {
     pub options: Options,
     /// Failures since the last committed batch.
     pub failures: u32,
+    /// Leases that ran out since the last committed batch.
+    pub lost: u32,
     /// Where the last committed batch ended; none before the first.
     pub cursor: Option<serde_json::Value>,
     /// What was done so far.
     pub progress: Progress,
     /// The roles of whoever asked for it.
     pub roles: Vec<String>,
+    /// How long a claim and each sign of life are good for.
+    pub lease: Duration,
+    /// Until when it is ours by our clock: from before the claim was asked for.
+    pub good_until: Instant,
 }
 
 /// Claims the next job for `lease`; a tenant has at most `at_once` claimed ones.
@@ -54,26 +61,30 @@ pub struct Claimed {
 /// # Errors
 /// When the database does not answer.
 pub async fn claim(pool: &PgPool, lease: Duration, at_once: i32) -> Result<Option<Claimed>, Error> {
-    let lease = PgInterval::try_from(lease).unwrap_or(PgInterval {
+    let good_until = Instant::now() + lease;
+    let interval = PgInterval::try_from(lease).unwrap_or(PgInterval {
         months: 0,
         days: 0,
         microseconds: 30_000_000,
     });
     let query = sqlx::query("select * from sync.claim($1, $2)")
-        .bind(lease)
+        .bind(interval)
         .bind(at_once);
     let found = single("sync_job_claim", pool, async |connection| {
         query.fetch_optional(connection).await
     })
     .await
     .map_err(cannot("claim a job"))?;
-    found.map(|row| read(&row)).transpose().map_err(|source| Error::Row {
-        table: "sync.jobs",
-        source,
-    })
+    found
+        .map(|row| read(&row, lease, good_until))
+        .transpose()
+        .map_err(|source| Error::Row {
+            table: "sync.jobs",
+            source,
+        })
 }
 
-fn read(row: &sqlx::postgres::PgRow) -> sqlx::Result<Claimed> {
+fn read(row: &sqlx::postgres::PgRow, lease: Duration, good_until: Instant) -> sqlx::Result<Claimed> {
     let tenant =
         TenantId::parse(row.try_get::<String, _>("tenant_id")?).map_err(|error| sqlx::Error::ColumnDecode {
             index: "tenant_id".to_owned(),
@@ -90,9 +101,12 @@ fn read(row: &sqlx::postgres::PgRow) -> sqlx::Result<Claimed> {
         mode: row::mode(row)?,
         options: row::json(row, "options")?,
         failures: u32::try_from(row.try_get::<i32, _>("failures")?).unwrap_or_default(),
+        lost: u32::try_from(row.try_get::<i32, _>("lost")?).unwrap_or_default(),
         cursor: row.try_get("cursor")?,
         progress: row::json(row, "progress")?,
         roles: row.try_get("roles")?,
+        lease,
+        good_until,
     })
 }
 
@@ -194,17 +208,23 @@ pub async fn finish(pool: &PgPool, fence: &Fence, ending: Ending) -> Result<Stat
     .await
 }
 
-/// Gives a job back for a try after `pause`; one that is being cancelled ends instead.
+/// Gives a job back for a try after `pause`; one that is being cancelled ends instead. Without an error it is no failure.
 ///
 /// # Errors
 /// [`Error::Fenced`], or when the database does not answer.
-pub async fn release(pool: &PgPool, fence: &Fence, error: failure::Shown, pause: Duration) -> Result<Status, Error> {
+pub async fn release(
+    pool: &PgPool,
+    fence: &Fence,
+    error: Option<failure::Shown>,
+    pause: Duration,
+) -> Result<Status, Error> {
     timed("sync_job_release", async {
         let mut tx = tenant_tx(pool, &fence.scope).await?;
         let now = hold(&mut tx, fence).await?;
         let next = now.after(Event::Released).ok_or(Error::Fenced)?;
         sqlx::query(
-            "update sync.jobs set status = $3, error = $4, failures = failures + 1, lease_until = null,
+            "update sync.jobs set status = $3, error = coalesce($4, error),
+                 failures = failures + case when $4::jsonb is null then 0 else 1 end, lease_until = null,
                  run_after = clock_timestamp() + make_interval(secs => $5), revision = revision + 1,
                  finished_at = case when $6 then clock_timestamp() end
              where tenant_id = $1 and id = $2",
@@ -212,7 +232,7 @@ pub async fn release(pool: &PgPool, fence: &Fence, error: failure::Shown, pause:
         .bind(fence.scope.tenant().as_str())
         .bind(fence.job)
         .bind(next.as_str())
-        .bind(Json(error))
+        .bind(error.map(Json))
         .bind(pause.as_secs_f64())
         .bind(next.is_terminal())
         .execute(&mut *tx)

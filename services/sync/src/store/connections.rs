@@ -1,8 +1,11 @@
 //! Connections.
 
+use jiff::Timestamp;
+use serde::Serialize;
 use sqlx::postgres::PgRow;
 use sqlx::types::Json;
 use sqlx::{PgConnection, PgPool, Row as _};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use aeterna_kit::auth::TenantScope;
@@ -84,4 +87,139 @@ fn read(row: &PgRow) -> sqlx::Result<Connection> {
         target: row::json(row, "target")?,
         state: row.try_get("state")?,
     })
+}
+
+/// A connection as its callers see it.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = Connection)]
+pub struct ShownConnection {
+    /// The connection.
+    pub id: Uuid,
+    /// Where items come from.
+    pub source: Source,
+    /// Where they go.
+    pub target: Target,
+    /// The job that is active, if one is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub active_job_id: Option<Uuid>,
+    /// Who started its first job.
+    pub created_by: String,
+    /// When.
+    #[schema(value_type = String, format = DateTime)]
+    pub created_at: Timestamp,
+}
+
+/// Lists connections, newest first: one of them, or a page; `before` is the last one of the page before.
+///
+/// # Errors
+/// When the database does not answer, or a row is of a later release.
+pub async fn list_connections(
+    pool: &PgPool,
+    scope: &TenantScope,
+    only: Option<Uuid>,
+    before: Option<Uuid>,
+    limit: i64,
+) -> Result<Vec<ShownConnection>, Error> {
+    timed("sync_connections_list", async {
+        let mut tx = tenant_tx(pool, scope).await?;
+        let rows = sqlx::query(
+            "select c.id, c.source, c.target, c.created_by, c.created_at, j.id as active
+             from sync.connections c
+             left join sync.jobs j on j.tenant_id = c.tenant_id and j.connection_id = c.id
+                 and j.status in ('queued', 'running', 'cancelling')
+             where c.tenant_id = $1 and ($2::uuid is null or c.id = $2) and ($3::uuid is null or c.id < $3)
+             order by c.id desc limit $4",
+        )
+        .bind(scope.tenant().as_str())
+        .bind(only)
+        .bind(before)
+        .bind(limit)
+        .fetch_all(&mut *tx)
+        .await
+        .map_err(cannot("list connections"))?;
+        tx.commit().await.map_err(cannot("list connections"))?;
+        let read = |row: &PgRow| {
+            Ok(ShownConnection {
+                id: row.try_get("id")?,
+                source: row::json(row, "source")?,
+                target: row::json(row, "target")?,
+                active_job_id: row.try_get("active")?,
+                created_by: row.try_get("created_by")?,
+                created_at: row.try_get::<jiff_sqlx::Timestamp, _>("created_at")?.to_jiff(),
+            })
+        };
+        rows.iter()
+            .map(read)
+            .collect::<sqlx::Result<_>>()
+            .map_err(|source| Error::Row {
+                table: "sync.connections",
+                source,
+            })
+    })
+    .await
+}
+
+/// What became of a connection that somebody wants to be forgotten.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Forgotten {
+    /// It is gone.
+    Done,
+    /// It has an active job.
+    Busy(Uuid),
+    /// It was not there.
+    NoConnection,
+}
+
+/// What belongs to a connection, and goes before it.
+const BELONGINGS: [&str; 5] = ["schedules", "webhooks", "rejects", "items", "jobs"];
+
+/// Forgets a connection and all that belongs to it, unless a job is active.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn forget_connection(pool: &PgPool, scope: &TenantScope, id: Uuid) -> Result<Forgotten, Error> {
+    timed("sync_connection_forget", async {
+        let mut tx = tenant_tx(pool, scope).await?;
+        // Whoever starts a job holds the row too: either it is seen here, or finds no connection.
+        let held = sqlx::query("select id from sync.connections where tenant_id = $1 and id = $2 for update")
+            .bind(scope.tenant().as_str())
+            .bind(id)
+            .fetch_optional(&mut *tx)
+            .await
+            .map_err(cannot("hold a connection"))?;
+        if held.is_none() {
+            return Ok(Forgotten::NoConnection);
+        }
+        let active = sqlx::query_scalar(
+            "select id from sync.jobs
+             where tenant_id = $1 and connection_id = $2 and status in ('queued', 'running', 'cancelling')",
+        )
+        .bind(scope.tenant().as_str())
+        .bind(id)
+        .fetch_optional(&mut *tx)
+        .await
+        .map_err(cannot("look for an active job"))?;
+        if let Some(active) = active {
+            return Ok(Forgotten::Busy(active));
+        }
+        for table in BELONGINGS {
+            let delete = format!("delete from sync.{table} where tenant_id = $1 and connection_id = $2");
+            sqlx::query(sqlx::AssertSqlSafe(delete))
+                .bind(scope.tenant().as_str())
+                .bind(id)
+                .execute(&mut *tx)
+                .await
+                .map_err(cannot("forget what belongs to a connection"))?;
+        }
+        sqlx::query("delete from sync.connections where tenant_id = $1 and id = $2")
+            .bind(scope.tenant().as_str())
+            .bind(id)
+            .execute(&mut *tx)
+            .await
+            .map_err(cannot("forget a connection"))?;
+        tx.commit().await.map_err(cannot("forget a connection"))?;
+        Ok(Forgotten::Done)
+    })
+    .await
 }

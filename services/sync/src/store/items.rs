@@ -16,7 +16,8 @@ use crate::plan::{Known, seen_before};
 /// # Errors
 /// When the database does not answer.
 pub async fn fetch_known(pool: &PgPool, fence: &Fence, ids: &[&str]) -> Result<HashMap<String, Known>, Error> {
-    let query = "select external_id, content_hash, target_id, intended_ids, source_version, seen_by from sync.items
+    let query = "select external_id, content_hash, target_id, target_version, intended_ids, source_version, seen_by
+                 from sync.items
                  where tenant_id = $1 and connection_id = $2 and external_id = any($3)";
     let query = sqlx::query(query)
         .bind(fence.scope.tenant().as_str())
@@ -30,7 +31,8 @@ pub async fn fetch_known(pool: &PgPool, fence: &Fence, ids: &[&str]) -> Result<H
 /// # Errors
 /// When the database does not answer.
 pub async fn fetch_unseen(pool: &PgPool, fence: &Fence, limit: i64) -> Result<Vec<(String, Known)>, Error> {
-    let query = "select external_id, content_hash, target_id, intended_ids, source_version, seen_by from sync.items
+    let query = "select external_id, content_hash, target_id, target_version, intended_ids, source_version, seen_by
+                 from sync.items
                  where tenant_id = $1 and connection_id = $2 and seen_by is distinct from $3
                  order by external_id limit $4";
     let query = sqlx::query(query)
@@ -46,7 +48,8 @@ pub async fn fetch_unseen(pool: &PgPool, fence: &Fence, limit: i64) -> Result<Ve
 /// # Errors
 /// When the database does not answer.
 pub async fn fetch_leftover(pool: &PgPool, fence: &Fence, limit: i64) -> Result<Vec<(String, Known)>, Error> {
-    let query = "select external_id, content_hash, target_id, intended_ids, source_version, seen_by from sync.items
+    let query = "select external_id, content_hash, target_id, target_version, intended_ids, source_version, seen_by
+                 from sync.items
                  where tenant_id = $1 and connection_id = $2 and intended_ids <> '{}' order by external_id limit $3";
     let query = sqlx::query(query)
         .bind(fence.scope.tenant().as_str())
@@ -68,6 +71,7 @@ async fn fetch(pool: &PgPool, fence: &Fence, query: Query<'_>) -> Result<Vec<(St
                 Known {
                     content_hash: row.try_get("content_hash")?,
                     target_id: row.try_get("target_id")?,
+                    target_version: row.try_get("target_version")?,
                     intended_ids: row.try_get("intended_ids")?,
                     source_version: row.try_get("source_version")?,
                     seen_by: row.try_get("seen_by")?,

@@ -15,7 +15,9 @@ use aeterna_kit::problem::{Code, Problem};
 
 pub use batch::{Batch, Became, Settled, commit, intend};
 pub use claim::{Claimed, Ending, Fence, claim, finish, heartbeat, release};
-pub use connections::{fetch_connection, record_connection};
+pub use connections::{
+    Forgotten, ShownConnection, fetch_connection, forget_connection, list_connections, record_connection,
+};
 pub use items::{Delivered, count_delivered, digest, fetch_known, fetch_leftover, fetch_unseen, forget_seen};
 pub use jobs::{NewJob, Over, Recorded, cancel, fetch, list, record_job};
 pub use rejects::{Reject, fetch_reject, list_rejects};

@@ -26,8 +26,17 @@ pub enum Refused {
         /// A sentence.
         message: String,
     },
+    /// This job may not write this item. Whether it may write any is told by the others.
+    Forbidden {
+        /// The target's own code.
+        code: String,
+        /// A sentence.
+        message: String,
+    },
     /// It is away, or takes nothing from us.
     Run(Failure),
+    /// It was not asked: the lease may be over, and the job somebody else's.
+    Lost,
 }
 
 /// What a target says when it refuses.
@@ -103,7 +112,18 @@ fn judge(status: StatusCode, headers: &HeaderMap, body: Body) -> Refused {
             ..Failure::new(class, code, message)
         })
     };
+    // Of the tenant, not of the item.
+    let is_about_tenant = code.starts_with("TENANT_");
+    let code: String = code.chars().filter(char::is_ascii_graphic).take(64).collect();
     match status.as_u16() {
+        403 if !is_about_tenant => Refused::Forbidden {
+            message: if said.is_empty() {
+                "the target does not let this job write the item".to_owned()
+            } else {
+                said
+            },
+            code,
+        },
         401 | 403 => run(
             Class::Auth,
             "TARGET_REFUSED",
@@ -131,7 +151,7 @@ fn judge(status: StatusCode, headers: &HeaderMap, body: Body) -> Refused {
             format!("the target answered {status}"),
         ),
         _ => Refused::Item {
-            code: code.chars().filter(char::is_ascii_graphic).take(64).collect(),
+            code,
             message: if said.is_empty() {
                 format!("the target answered {status}")
             } else {
@@ -166,17 +186,22 @@ mod tests {
     fn class(status: u16) -> Option<Class> {
         match judged(status, "") {
             Refused::Run(failure) => Some(failure.class),
-            Refused::Item { .. } => None,
+            Refused::Item { .. } | Refused::Forbidden { .. } | Refused::Lost => None,
         }
     }
 
     #[test]
     fn what_is_about_the_item_rejects_the_item_and_the_rest_stops_the_run() {
-        for status in [400, 409, 413, 422] {
+        for status in [400, 403, 409, 413, 422] {
             assert_eq!(class(status), None, "{status}");
         }
         assert_eq!(class(401), Some(Class::Auth));
-        assert_eq!(class(403), Some(Class::Auth));
+        let forbidden = judged(403, r#"{"code": "FORBIDDEN", "detail": "not this one"}"#);
+        assert!(
+            matches!(forbidden, Refused::Forbidden { code, message } if code == "FORBIDDEN" && message == "not this one")
+        );
+        let suspended = judged(403, r#"{"code": "TENANT_SUSPENDED"}"#);
+        assert!(matches!(suspended, Refused::Run(failure) if failure.code == "TARGET_REFUSED"));
         assert_eq!(class(404), Some(Class::Config));
         assert_eq!(class(302), Some(Class::Config));
         assert_eq!(class(429), Some(Class::RateLimited));

@@ -1,7 +1,9 @@
 //! Items as knowledge.
 //!
-//! A path that somebody else wrote is left alone: the job is told, and the item becomes a reject. What the connection
-//! itself made, it changes and deletes, at the version that it has just seen.
+//! A path that somebody else wrote is left alone: the job is told, and the item becomes a reject. So is one that the
+//! connection made and somebody else changed since: its author is still the connection, but its version is not the one that
+//! was delivered. Where a crash kept a version from being written down, the item's history tells who made it. What is the
+//! connection's own, it changes and deletes, at the version that it has just seen.
 
 use reqwest::header::{ETAG, HeaderValue, IF_MATCH};
 use reqwest::{StatusCode, Url};
@@ -36,6 +38,17 @@ struct Item {
     author: String,
 }
 
+/// What is read of an item's history.
+#[derive(Debug, Deserialize)]
+struct History {
+    versions: Vec<Version>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Version {
+    author: String,
+}
+
 /// What is at a path.
 enum There {
     Nothing,
@@ -48,9 +61,9 @@ pub(super) async fn put(
     settings: &KnowledgeTarget,
     whose: For<'_>,
     delivery: Delivery<'_>,
-) -> Result<(), Refused> {
+) -> Result<Option<String>, Refused> {
     let url = url(base(services.knowledge.as_ref(), "KNOWLEDGE_SERVICE_URL")?, delivery.id)?;
-    let request = match look(services, &url, whose).await? {
+    let request = match look(services, &url, whose, delivery.version).await? {
         There::Nothing => {
             let mut all = url.clone();
             all.set_path("/api/v1/knowledge");
@@ -69,12 +82,19 @@ pub(super) async fn put(
             "type": whose.origin, "reference": delivery.external_id, "connectionId": whose.connection,
         }}),
     };
-    answer::of_put(services.ask(request.json(&body), whose).await?).await
+    let response = services.ask(request.json(&body), whose).await?;
+    let version = response.headers().get(ETAG).and_then(|version| version.to_str().ok());
+    let version = version.map(ToOwned::to_owned);
+    answer::of_put(response).await.map(|()| version)
 }
 
-pub(super) async fn remove(services: &Services, whose: For<'_>, id: &str) -> Result<(), Refused> {
+pub(super) async fn remove(
+    services: &Services,
+    whose: For<'_>,
+    (id, version): (&str, Option<&str>),
+) -> Result<(), Refused> {
     let url = url(base(services.knowledge.as_ref(), "KNOWLEDGE_SERVICE_URL")?, id)?;
-    match look(services, &url, whose).await? {
+    match look(services, &url, whose, version).await? {
         There::Nothing => Ok(()),
         There::Ours(version) => {
             let request = services.http.delete(url).header(IF_MATCH, version);
@@ -84,7 +104,8 @@ pub(super) async fn remove(services: &Services, whose: For<'_>, id: &str) -> Res
     }
 }
 
-async fn look(services: &Services, url: &Url, whose: For<'_>) -> Result<There, Refused> {
+/// Looks what is at a path; `delivered` is the version that the connection knows to be its own.
+async fn look(services: &Services, url: &Url, whose: For<'_>, delivered: Option<&str>) -> Result<There, Refused> {
     let response = services.ask(services.http.get(url.clone()), whose).await?;
     if [StatusCode::NOT_FOUND, StatusCode::GONE].contains(&response.status()) {
         return Ok(There::Nothing);
@@ -92,24 +113,44 @@ async fn look(services: &Services, url: &Url, whose: For<'_>) -> Result<There, R
     if response.status() != StatusCode::OK {
         return Err(answer::refuse(response).await);
     }
-    let strange = || {
-        let message = "the target answered something else than an item";
-        Refused::Run(Failure::new(Class::Config, "TARGET_STRANGE", message))
-    };
     let version = response.headers().get(ETAG).cloned().ok_or_else(strange)?;
     let text = answer::read(response, super::LONGEST_ITEM).await.ok_or_else(strange)?;
     let item: Item = serde_json::from_slice(&text).map_err(|_| strange())?;
-    Ok(if item.author == whose.subject() {
+    let is_ours = item.author == whose.subject()
+        && (delivered.is_some_and(|delivered| version == delivered) || wrote_last(services, url, whose).await?);
+    Ok(if is_ours {
         There::Ours(version)
     } else {
         There::Somebodys
     })
 }
 
+/// Tells whether the newest version of an item is the connection's.
+async fn wrote_last(services: &Services, url: &Url, whose: For<'_>) -> Result<bool, Refused> {
+    let mut url = url.clone();
+    url.query_pairs_mut()
+        .extend_pairs([("view", "history"), ("limit", "1")]);
+    let response = services.ask(services.http.get(url), whose).await?;
+    if response.status() != StatusCode::OK {
+        return Err(answer::refuse(response).await);
+    }
+    let text = answer::read(response, super::LONGEST_ITEM).await.ok_or_else(strange)?;
+    let history: History = serde_json::from_slice(&text).map_err(|_| strange())?;
+    Ok(history
+        .versions
+        .first()
+        .is_some_and(|last| last.author == whose.subject()))
+}
+
+fn strange() -> Refused {
+    let message = "the target answered something else than an item";
+    Refused::Run(Failure::new(Class::Config, "TARGET_STRANGE", message))
+}
+
 fn taken(path: &str) -> Refused {
     Refused::Item {
         code: "KNOWLEDGE_CONFLICT".to_owned(),
-        message: format!("somebody else wrote {path}; the sync leaves it as it is"),
+        message: format!("somebody else wrote or changed {path}; the sync leaves it as it is"),
     }
 }
 
@@ -122,7 +163,10 @@ pub(super) async fn read(
 ) -> Result<Option<Vec<u8>>, Failure> {
     let disabled = |refused| match refused {
         Refused::Run(failure) => failure,
-        Refused::Item { code, message } => Failure::new(Class::Config, "TARGET_DISABLED", format!("{code}: {message}")),
+        Refused::Lost => Failure::new(Class::Internal, "CONNECTION_LOST", "the job is somebody else's"),
+        Refused::Item { code, message } | Refused::Forbidden { code, message } => {
+            Failure::new(Class::Config, "TARGET_DISABLED", format!("{code}: {message}"))
+        }
     };
     let base = base(services.knowledge.as_ref(), "KNOWLEDGE_SERVICE_URL").map_err(disabled)?;
     let mut url = url(base, path).map_err(disabled)?;

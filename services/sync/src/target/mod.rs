@@ -16,13 +16,14 @@ use aeterna_kit::ids::TenantId;
 
 use crate::connection::Target;
 use crate::job::{Class, Failure};
+use crate::lease::Lease;
 use crate::token::Tokens;
 
 pub use answer::Refused;
 pub(crate) use answer::retry_after;
 
 /// The longest that one request may take; well below a lease, so that a worker that lost one asks for nothing any more.
-const DEADLINE: Duration = Duration::from_secs(10);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(10);
 
 /// Where the services are, and how a job proves itself.
 #[derive(Debug, Clone)]
@@ -49,6 +50,8 @@ pub struct For<'a> {
     pub roles: &'a [String],
     /// What the target is told about where its items are from.
     pub origin: &'a str,
+    /// Until when the job is this worker's.
+    pub lease: &'a Lease,
 }
 
 impl For<'_> {
@@ -68,6 +71,8 @@ pub struct Delivery<'a> {
     pub external_id: &'a str,
     /// Its text.
     pub text: &'a str,
+    /// The version that the target gave it when it was delivered last, as far as that is known.
+    pub version: Option<&'a str>,
 }
 
 impl Services {
@@ -119,30 +124,44 @@ impl Services {
         }
     }
 
-    /// Delivers an item.
+    /// Delivers an item; returns its version, where the target has versions.
     ///
     /// # Errors
-    /// [`Refused::Item`] when the target cannot take it, [`Refused::Run`] when it is away or takes nothing.
-    pub async fn put(&self, target: &Target, whose: For<'_>, delivery: Delivery<'_>) -> Result<(), Refused> {
+    /// [`Refused::Item`] when the target cannot take it, [`Refused::Forbidden`] when it may not be written by this job,
+    /// [`Refused::Run`] when the target is away or takes nothing, [`Refused::Lost`] when the job may be somebody else's.
+    pub async fn put(
+        &self,
+        target: &Target,
+        whose: For<'_>,
+        delivery: Delivery<'_>,
+    ) -> Result<Option<String>, Refused> {
         match target {
-            Target::Memory(settings) => memory::put(self, settings, whose, delivery).await,
+            Target::Memory(settings) => memory::put(self, settings, whose, delivery).await.map(|()| None),
             Target::Knowledge(settings) => knowledge::put(self, settings, whose, delivery).await,
         }
     }
 
-    /// Removes an item.
+    /// Removes an item, of which the version is known that was delivered last, or is not.
     ///
     /// # Errors
     /// As [`Services::put`].
-    pub async fn remove(&self, target: &Target, whose: For<'_>, id: &str) -> Result<(), Refused> {
+    pub async fn remove(
+        &self,
+        target: &Target,
+        whose: For<'_>,
+        (id, version): (&str, Option<&str>),
+    ) -> Result<(), Refused> {
         match target {
             Target::Memory(_) => memory::remove(self, whose, id).await,
-            Target::Knowledge(_) => knowledge::remove(self, whose, id).await,
+            Target::Knowledge(_) => knowledge::remove(self, whose, (id, version)).await,
         }
     }
 
-    /// Sends a request with the job's token.
+    /// Sends a request with the job's token, unless somebody else could have the job before its answer.
     async fn ask(&self, request: RequestBuilder, whose: For<'_>) -> Result<Response, Refused> {
+        if !whose.lease.allows(DEADLINE) {
+            return Err(Refused::Lost);
+        }
         let request = self.tokens.show(request, whose).map_err(Refused::Run)?;
         request.send().await.map_err(|error| answer::away(&error))
     }

@@ -1,16 +1,18 @@
 //! One batch: decide about each item, record the intents, ask the target, commit.
 
 use super::Point;
-use super::deliver::{End, Outcome, Work, deliver};
+use super::deliver::{AT_ONCE, End, Outcome, Work, deliver};
 use super::run::{Cursor, Run, Stop, whose};
 use crate::connection::Connection;
 use crate::job::{Class, Failure, Mode};
 use crate::plan::{self, Counted, Known, Step};
-use crate::source::{Found, Listed, Page, Source};
+use crate::source::{Coverage, Found, Listed, Page, Source};
 use crate::store::{self, Batch, Became, Settled};
 
 /// What was decided about an item.
 enum Decided {
+    /// Nothing is known: it was listed, and was not there any more when it was read. The job has not met it.
+    Unseen,
     /// Nothing has to be asked of the target.
     Settled(Settled, Option<Counted>),
     /// Something has.
@@ -47,10 +49,15 @@ impl Run<'_> {
             }
             let known = known.remove(&listed.external_id).unwrap_or_default();
             match self.decide(connection, source, listed, &known).await? {
+                Decided::Unseen => {}
                 Decided::Settled(item, counts) => self.settle(&mut settled, item, counts)?,
                 Decided::Work(work) => works.push(work),
             }
         }
+        let coming = works
+            .iter()
+            .filter(|work| work.counts.is_some() && work.end == End::Delivered);
+        self.refuse_too_many(u64::try_from(coming.count()).unwrap_or(u64::MAX))?;
         self.carry_out(connection, works, settled, next).await
     }
 
@@ -87,6 +94,8 @@ impl Run<'_> {
         };
         let text = match found {
             Found::Text(text) => text,
+            // Where silence says what is gone, the guard looks first how much that is, and the sweep removes it.
+            Found::Gone | Found::Listed if source.coverage() == Coverage::Whole => return Ok(Decided::Unseen),
             Found::Gone | Found::Listed => {
                 return Ok(Decided::Work(Work::gone(external_id, known)));
             }
@@ -117,6 +126,7 @@ impl Run<'_> {
             text,
             content_hash,
             source_version: version,
+            delivered: known.delivered_version(),
             counts: counts(counted),
             end: End::Delivered,
         }))
@@ -137,8 +147,14 @@ impl Run<'_> {
             self.claimed.progress.count(counted);
         }
         settled.push(item);
-        let most = self.claimed.options.limits.max_items;
-        if self.claimed.progress.processed - self.claimed.progress.deleted > most {
+        self.refuse_too_many(0)
+    }
+
+    /// Stops where the source holds too many items, with those that are about to be delivered.
+    fn refuse_too_many(&self, coming: u64) -> Result<(), Stop> {
+        let (most, progress) = (self.claimed.options.limits.max_items, &self.claimed.progress);
+        let held = progress.processed.saturating_sub(progress.deleted);
+        if held.saturating_add(coming) > most {
             let message = format!("the source holds more than {most} items");
             return Err(Failure::new(Class::Data, "TOO_MANY_ITEMS", message).into());
         }
@@ -159,19 +175,21 @@ impl Run<'_> {
             store::intend(&self.context.pool, &fence, &intents).await?;
         }
         self.context.probe.reach(Point::Intended).await;
-        let whose = whose(&fence, &self.claimed.roles, connection);
+        let whose = whose(&fence, &self.claimed.roles, connection, &self.lease);
         let outcomes = deliver(self.context, &connection.target, whose, &works, &self.stopping).await;
         self.context.probe.reach(Point::BatchDelivered).await;
-        let mut stop = None;
+        let mut stop = refuse_refused(&outcomes);
         for (work, outcome) in works.into_iter().zip(outcomes) {
             match outcome {
                 Outcome::Failed(failure) => stop = Some(Stop::Failed(failure)),
                 Outcome::Open => drop(stop.get_or_insert(Stop::Cancelled)),
-                Outcome::Done => {
+                // Nothing may be written any more: whoever has the job finds what was done by the intents.
+                Outcome::Lost => return Err(Stop::Store(store::Error::Fenced)),
+                Outcome::Done { version } => {
                     let counts = work.counts;
-                    self.settle(&mut settled, work.done(), counts)?;
+                    self.settle(&mut settled, work.done(version), counts)?;
                 }
-                Outcome::Rejected { code, message } => {
+                Outcome::Rejected { code, message } | Outcome::Forbidden { code, message } => {
                     let counts = work.counts.map(|_| Counted::Rejected);
                     self.settle(&mut settled, work.rejected(code, message), counts)?;
                 }
@@ -192,4 +210,15 @@ impl Run<'_> {
         self.claimed.failures = 0;
         Ok(())
     }
+}
+
+/// Says that the run has no rights at all when its target lets it write nothing of a batch. A few items prove nothing: those
+/// may be the ones that somebody keeps for themselves.
+fn refuse_refused(outcomes: &[Outcome]) -> Option<Stop> {
+    let is_refused = |outcome: &Outcome| matches!(outcome, Outcome::Forbidden { .. });
+    if outcomes.len() < AT_ONCE || !outcomes.iter().all(is_refused) {
+        return None;
+    }
+    let message = "the target lets the job write none of the items: its roles are those of whoever started it";
+    Some(Stop::Failed(Failure::new(Class::Auth, "TARGET_REFUSED", message)))
 }

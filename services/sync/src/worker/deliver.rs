@@ -13,7 +13,7 @@ use crate::store::{Became, Settled};
 use crate::target::{Delivery, For, Refused};
 
 /// Items on their way at once: a target that needs 20 ms for one takes 400 a second.
-const AT_ONCE: usize = 8;
+pub(super) const AT_ONCE: usize = 8;
 
 /// How long what is on its way may take after a cancellation: 2 s less a heartbeat and the last commit.
 const LAST: Duration = Duration::from_millis(800);
@@ -27,6 +27,8 @@ pub(super) struct Work {
     pub text: String,
     pub content_hash: Vec<u8>,
     pub source_version: Option<String>,
+    /// The id and the version in the target of what was delivered last.
+    pub delivered: Option<(String, String)>,
     /// How it counts, if it was not counted before.
     pub counts: Option<Counted>,
     /// What it is when it is done.
@@ -49,26 +51,33 @@ impl Work {
     pub(super) fn gone(external_id: String, known: &Known) -> Self {
         Self {
             counts: known.content_hash.as_ref().map(|_| Counted::Deleted),
-            ..Self::remove(external_id, plan::plan_gone(known), End::Removed)
+            ..Self::remove(external_id, known, plan::plan_gone(known), End::Removed)
         }
     }
 
     /// Removes what crashes may have left of an item.
     pub(super) fn clear(external_id: String, known: &Known) -> Self {
         let stale = plan::leftovers(known);
-        Self::remove(external_id, Step::Remove { stale }, End::Cleared)
+        Self::remove(external_id, known, Step::Remove { stale }, End::Cleared)
     }
 
-    fn remove(external_id: String, step: Step, end: End) -> Self {
+    fn remove(external_id: String, known: &Known, step: Step, end: End) -> Self {
         Self {
             external_id,
             step,
             text: String::new(),
             content_hash: Vec::new(),
             source_version: None,
+            delivered: known.delivered_version(),
             counts: None,
             end,
         }
+    }
+
+    /// Returns the version of what was delivered last under an id.
+    fn version_of(&self, id: &str) -> Option<&str> {
+        let delivered = self.delivered.as_ref().filter(|(of, _)| of == id);
+        delivered.map(|(_, version)| version.as_str())
     }
 
     /// Returns the item and the id under which it is about to be delivered.
@@ -79,12 +88,13 @@ impl Work {
         }
     }
 
-    /// Returns what became of the item when all was done.
-    pub(super) fn done(self) -> Settled {
+    /// Returns what became of the item when all was done, at the version that it then has in its target.
+    pub(super) fn done(self, target_version: Option<String>) -> Settled {
         let became = match (self.end, self.step) {
             (End::Delivered, Step::Put { id, .. }) => Became::Delivered {
                 content_hash: self.content_hash,
                 target_id: id,
+                target_version,
                 source_version: self.source_version,
             },
             (End::Removed, _) => Became::Removed,
@@ -101,7 +111,7 @@ impl Work {
         if self.end == End::Cleared {
             // What cannot be removed was never there under our hand.
             tracing::warn!(item = self.external_id, code, message, "a leftover stays in the target");
-            return self.done();
+            return self.done(None);
         }
         let attempted = self.intent().map(|(_, id)| id.to_owned());
         Settled {
@@ -118,14 +128,18 @@ impl Work {
 /// What became of a piece of work.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Outcome {
-    /// It is done.
-    Done,
+    /// It is done, and has this version where the target has versions.
+    Done { version: Option<String> },
     /// The target cannot take the item.
     Rejected { code: String, message: String },
+    /// The job may not write the item.
+    Forbidden { code: String, message: String },
     /// The target is away.
     Failed(Failure),
     /// It was not begun, or not waited for: the intent tells of it.
     Open,
+    /// The lease may be over.
+    Lost,
 }
 
 pub(super) async fn deliver(
@@ -169,26 +183,29 @@ async fn too_late(mut stopping: watch::Receiver<bool>) {
 
 async fn one(context: &Context, target: &Target, whose: For<'_>, work: &Work) -> Outcome {
     let asked = async {
-        let stale = match &work.step {
-            Step::Keep => return Ok(()),
+        let (stale, version) = match &work.step {
+            Step::Keep => return Ok(None),
             Step::Put { id, stale, .. } => {
                 let delivery = Delivery {
                     id,
                     external_id: &work.external_id,
                     text: &work.text,
+                    version: work.version_of(id),
                 };
-                context.services.put(target, whose, delivery).await?;
-                stale
+                (stale, context.services.put(target, whose, delivery).await?)
             }
-            Step::Remove { stale } => stale,
+            Step::Remove { stale } => (stale, None),
         };
         for id in stale {
-            context.services.remove(target, whose, id).await?;
+            let stale = (id.as_str(), work.version_of(id));
+            context.services.remove(target, whose, stale).await?;
         }
-        Ok(())
+        Ok(version)
     };
     let outcome = match asked.await {
-        Ok(()) => Outcome::Done,
+        Ok(version) => Outcome::Done { version },
+        Err(Refused::Lost) => Outcome::Lost,
+        Err(Refused::Forbidden { code, message }) => Outcome::Forbidden { code, message },
         Err(Refused::Item { code, message }) => Outcome::Rejected { code, message },
         Err(Refused::Run(failure)) => Outcome::Failed(failure),
     };

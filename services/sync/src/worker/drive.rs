@@ -7,11 +7,13 @@ use tokio::time::Instant;
 
 use aeterna_kit::clock;
 
+use super::Context;
 use super::run::{Run, Stop, Whole};
-use super::{Context, LEASE};
 use crate::job::failure::{Shown, next_try};
 use crate::job::{Class, Event, Failure, Status};
+use crate::lease::Lease;
 use crate::store::{self, Claimed, Ending, Fence};
+use crate::target::DEADLINE;
 
 /// Between two heartbeats. A cancellation shows itself in their answer, and must be obeyed within 2 s.
 const HEARTBEAT: Duration = Duration::from_millis(700);
@@ -31,45 +33,68 @@ pub enum Ended {
 /// Dropping the future is a crash: the lease runs out, and the next claim goes on at the last committed batch.
 pub async fn drive(context: &Context, claimed: Claimed) -> Ended {
     let (stop, stopping) = watch::channel(claimed.status == Status::Cancelling);
-    let fence = claimed.fence.clone();
-    tokio::select! {
+    let (fence, lease) = (claimed.fence.clone(), Lease::until(claimed.good_until));
+    let keeper = Keeper {
+        context,
+        fence: &fence,
+        lease: &lease,
+        length: claimed.lease,
+        stop: &stop,
+    };
+    let mut run = Run::new(context, claimed, stopping, lease.clone());
+    let walked = tokio::select! {
+        // The lease first: a worker that was stopped for longer goes not one step further.
         biased;
-        ended = walk(context, claimed, stopping) => ended,
-        () = keep_lease(context, &fence, &stop) => Ended::Fenced,
-    }
+        () = keeper.keep() => return Ended::Fenced,
+        walked = run.walk() => walked,
+    };
+    let failures = run.failures() + 1;
+    leave(context, &fence, walked, failures).await
 }
 
-/// Returns when the lease is lost, or must be taken for lost.
-async fn keep_lease(context: &Context, fence: &Fence, stop: &watch::Sender<bool>) {
-    let mut good_until = Instant::now() + LEASE;
-    loop {
-        tokio::time::sleep(HEARTBEAT).await;
-        // Before the question: an answer that was long on its way tells of an older lease.
-        let asked = Instant::now();
-        match store::heartbeat(&context.pool, fence, LEASE).await {
-            Ok(status) => {
-                good_until = asked + LEASE;
-                if status == Status::Cancelling {
-                    stop.send_replace(true);
-                }
+/// What keeps a lease.
+struct Keeper<'a> {
+    context: &'a Context,
+    fence: &'a Fence,
+    lease: &'a Lease,
+    length: Duration,
+    stop: &'a watch::Sender<bool>,
+}
+
+impl Keeper<'_> {
+    /// Returns when the lease is lost, or must be taken for lost: when a request that is begun now could outlast it.
+    async fn keep(&self) {
+        loop {
+            tokio::time::sleep(HEARTBEAT).await;
+            // Before the question: an answer that was long on its way tells of an older lease.
+            let asked = Instant::now();
+            let last = self.lease.last_moment(DEADLINE);
+            if asked >= last {
+                return;
             }
-            Err(store::Error::Fenced) => return,
-            Err(error) => {
-                tracing::warn!(job = %fence.job, %error, "a lease is not renewed");
-                if Instant::now() >= good_until {
-                    return;
+            let heard = store::heartbeat(&self.context.pool, self.fence, self.length);
+            match tokio::time::timeout_at(last, heard).await {
+                Ok(Ok(status)) => {
+                    self.lease.renew(asked + self.length);
+                    if status == Status::Cancelling {
+                        self.stop.send_replace(true);
+                    }
                 }
+                Ok(Err(store::Error::Fenced)) | Err(_) => return,
+                Ok(Err(error)) => tracing::warn!(job = %self.fence.job, %error, "a lease is not renewed"),
             }
         }
     }
 }
 
-async fn walk(context: &Context, claimed: Claimed, stopping: watch::Receiver<bool>) -> Ended {
-    let fence = claimed.fence.clone();
-    let mut run = Run::new(context, claimed, stopping);
-    let failure = match run.walk().await {
-        Ok(whole) => return finish(context, &fence, ending(whole)).await,
-        Err(Stop::Cancelled) => return finish(context, &fence, plain(Event::Stopped)).await,
+/// Ends the job, or gives it back, as the walk ended.
+async fn leave(context: &Context, fence: &Fence, walked: Result<Whole, Stop>, failures: u32) -> Ended {
+    let failure = match walked {
+        Ok(whole) => return finish(context, fence, ending(whole)).await,
+        Err(Stop::Cancelled) => return finish(context, fence, plain(Event::Stopped)).await,
+        Err(Stop::Leaving) => {
+            return left(fence, store::release(&context.pool, fence, None, Duration::ZERO).await);
+        }
         Err(Stop::Failed(failure)) => failure,
         Err(Stop::Store(store::Error::Fenced)) => return Ended::Fenced,
         Err(Stop::Store(error)) => {
@@ -77,18 +102,17 @@ async fn walk(context: &Context, claimed: Claimed, stopping: watch::Receiver<boo
             Failure::new(Class::Transient, "DATABASE_AWAY", "the database does not answer")
         }
     };
-    let failures = run.failures() + 1;
     let Some(pause) = next_try(&failure, failures, rand::random()) else {
         let error = Some(show(failure, None));
         let ending = Ending {
             error,
             ..plain(Event::GivenUp)
         };
-        return finish(context, &fence, ending).await;
+        return finish(context, fence, ending).await;
     };
     left(
-        &fence,
-        store::release(&context.pool, &fence, show(failure, Some(pause)), pause).await,
+        fence,
+        store::release(&context.pool, fence, Some(show(failure, Some(pause))), pause).await,
     )
 }
 

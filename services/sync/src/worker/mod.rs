@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::PgPool;
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::{Notify, Semaphore, watch};
 
 use crate::source::Places;
 use crate::store;
@@ -41,11 +41,24 @@ pub struct Context {
     pub places: Arc<Places>,
     /// Points that tests stop at.
     pub probe: Probe,
+    /// Becomes true when the process is about to end: jobs are given back at their next batch.
+    pub leaving: watch::Receiver<bool>,
 }
 
-/// Claims and drives jobs until the process ends.
-pub async fn run(context: Context, wake: Arc<Notify>, at_once: u32, per_tenant: i32) {
-    let slots = Arc::new(Semaphore::new(usize::try_from(at_once).unwrap_or(1)));
+/// Claims and drives jobs, one in each of the slots, until the process is about to end.
+pub async fn run(context: Context, wake: Arc<Notify>, slots: Arc<Semaphore>, per_tenant: i32) {
+    let mut leaving = context.leaving.clone();
+    let is_leaving = tokio::select! {
+        () = claim_and_drive(&context, wake, slots, per_tenant) => false,
+        is_leaving = async { leaving.wait_for(|leaving| *leaving).await.is_ok() } => is_leaving,
+    };
+    if is_leaving {
+        // What runs gives itself back; this task is one that must not end.
+        std::future::pending::<()>().await;
+    }
+}
+
+async fn claim_and_drive(context: &Context, wake: Arc<Notify>, slots: Arc<Semaphore>, per_tenant: i32) {
     loop {
         let Ok(slot) = Arc::clone(&slots).acquire_owned().await else {
             return;

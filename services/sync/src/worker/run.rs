@@ -15,6 +15,7 @@ use super::deliver::Work;
 use super::{Context, Point};
 use crate::connection::Connection;
 use crate::job::{Class, Failure};
+use crate::lease::Lease;
 use crate::plan;
 use crate::source::{Coverage, Opening, PAGE, Source};
 use crate::store::{self, Claimed, Fence};
@@ -26,6 +27,9 @@ pub(super) enum Stop {
     /// Somebody asked for it.
     #[error("cancelled")]
     Cancelled,
+    /// The process is about to end.
+    #[error("the worker leaves")]
+    Leaving,
     /// It failed.
     #[error(transparent)]
     Failed(#[from] Failure),
@@ -43,8 +47,14 @@ pub(super) struct Whole {
 }
 
 /// Says for whom a job reads and delivers.
-pub(super) fn whose<'a>(fence: &'a Fence, roles: &'a [String], connection: &'a Connection) -> For<'a> {
+pub(super) fn whose<'a>(
+    fence: &'a Fence,
+    roles: &'a [String],
+    connection: &'a Connection,
+    lease: &'a Lease,
+) -> For<'a> {
     For {
+        lease,
         tenant: fence.scope.tenant(),
         connection: fence.connection,
         job: fence.job,
@@ -53,7 +63,8 @@ pub(super) fn whose<'a>(fence: &'a Fence, roles: &'a [String], connection: &'a C
     }
 }
 
-/// Claims without a committed batch in between, after which a job is taken for the reason that its workers die.
+/// Leases that ran out without a committed batch in between, after which a job is taken for the reason that its workers die.
+/// Failures are not among them: whoever tells of one lives.
 const POISON: u32 = 10;
 
 /// Where a job is; kept in its row.
@@ -80,11 +91,13 @@ pub(super) struct Run<'a> {
     pub(super) context: &'a Context,
     pub(super) claimed: Claimed,
     pub(super) stopping: watch::Receiver<bool>,
+    pub(super) lease: Lease,
 }
 
 impl<'a> Run<'a> {
-    pub(super) fn new(context: &'a Context, claimed: Claimed, stopping: watch::Receiver<bool>) -> Self {
+    pub(super) fn new(context: &'a Context, claimed: Claimed, stopping: watch::Receiver<bool>, lease: Lease) -> Self {
         Self {
+            lease,
             context,
             claimed,
             stopping,
@@ -99,7 +112,7 @@ impl<'a> Run<'a> {
     pub(super) async fn walk(&mut self) -> Result<Whole, Stop> {
         self.context.probe.reach(Point::Claimed).await;
         self.heed()?;
-        if self.claimed.failures >= POISON {
+        if self.claimed.lost >= POISON {
             let message = "worker after worker was lost over this job";
             return Err(Failure::new(Class::Internal, "WORKERS_LOST", message).into());
         }
@@ -146,6 +159,8 @@ impl<'a> Run<'a> {
     fn heed(&self) -> Result<(), Stop> {
         if *self.stopping.borrow() {
             Err(Stop::Cancelled)
+        } else if *self.context.leaving.borrow() {
+            Err(Stop::Leaving)
         } else {
             Ok(())
         }
@@ -153,8 +168,9 @@ impl<'a> Run<'a> {
 
     /// Waits for a source, but not when somebody wants the job's end: reading leaves nothing behind.
     pub(super) async fn unless_stopped<T>(&self, read: impl Future<Output = Result<T, Failure>>) -> Result<T, Stop> {
-        let mut stopping = self.stopping.clone();
+        let (mut stopping, mut leaving) = (self.stopping.clone(), self.context.leaving.clone());
         tokio::select! {
+            Ok(_) = leaving.wait_for(|leaving| *leaving) => Err(Stop::Leaving),
             read = read => read.map_err(Stop::Failed),
             Ok(_) = stopping.wait_for(|stop| *stop) => Err(Stop::Cancelled),
         }
@@ -164,7 +180,7 @@ impl<'a> Run<'a> {
     async fn read(&mut self, connection: &Connection, mut position: Option<Value>) -> Result<Cursor, Stop> {
         let fence = self.claimed.fence.clone();
         let opening = Opening {
-            whose: whose(&fence, &self.claimed.roles, connection),
+            whose: whose(&fence, &self.claimed.roles, connection, &self.lease),
             source: &connection.source,
             mode: self.claimed.mode,
             options: &self.claimed.options,

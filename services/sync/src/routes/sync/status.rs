@@ -1,6 +1,7 @@
 //! `GET /api/v1/sync/status/{id}`: one job, now, when it is over, or as it goes on.
 
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::State as Shared;
@@ -9,6 +10,7 @@ use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse as _, Response};
 use futures::{Stream, StreamExt as _, stream};
 use serde::Deserialize;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 use utoipa::IntoParams;
 use uuid::Uuid;
@@ -51,7 +53,7 @@ pub struct Parameters {
         (status = 200, description = "The job", content((Job = "application/json"), (String = "text/event-stream"))),
         (status = 400, description = "A parameter does not fit"),
         (status = 404, description = "The tenant has no such job"),
-        (status = 503, description = "The database is away; see Retry-After"),
+        (status = 503, description = "The database is away, or there are too many streams; see Retry-After"),
     )
 )]
 pub async fn status(
@@ -66,7 +68,11 @@ pub async fn status(
         .await?
         .ok_or_else(|| no_job(id))?;
     if wants_events(&headers) {
-        let events = watch(state, caller.scope, job);
+        let place = Arc::clone(&state.streams).try_acquire_owned().map_err(|_| {
+            let message = "this instance serves as many streams as it can; ask with wait instead, or again soon";
+            Problem::new(Code::Unavailable, message)
+        })?;
+        let events = watch(state, caller.scope, job, place);
         return Ok(Sse::new(events).keep_alive(KeepAlive::default()).into_response());
     }
     let job = wait_for_end(&state, &caller.scope, job, wait.unwrap_or_default()).await?;
@@ -108,16 +114,21 @@ async fn wait_for_end(state: &State, scope: &TenantScope, mut job: Job, wait: Du
     Ok(job)
 }
 
-/// Yields the job, and again after each change, until it is over.
-fn watch(state: State, scope: TenantScope, first: Job) -> impl Stream<Item = Result<Event, Infallible>> {
+/// Yields the job, and again after each change, until it is over. Its place is free when it is dropped.
+fn watch(
+    state: State,
+    scope: TenantScope,
+    first: Job,
+    place: OwnedSemaphorePermit,
+) -> impl Stream<Item = Result<Event, Infallible>> {
     let begun = Instant::now();
-    let later = stream::unfold(first.clone(), move |last| {
+    let later = stream::unfold((first.clone(), place), move |(last, place)| {
         let (state, scope) = (state.clone(), scope.clone());
         async move {
             while !last.status.is_terminal() && begun.elapsed() < LONGEST_STREAM {
                 tokio::time::sleep(LOOK).await;
                 match store::fetch(&state.pool, &scope, last.id).await {
-                    Ok(Some(job)) if job.revision != last.revision => return Some((job.clone(), job)),
+                    Ok(Some(job)) if job.revision != last.revision => return Some((job.clone(), (job, place))),
                     Ok(Some(_)) => {}
                     // The client sees the end of the stream, and asks again.
                     Ok(None) | Err(_) => break,

@@ -21,7 +21,7 @@ use crate::store;
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schema(as = WebhookRequest)]
 pub struct Request {
-    /// The name of the secret.
+    /// The name of the secret: that of its file, less `.hmac`.
     pub secret_ref: String,
 }
 
@@ -57,7 +57,7 @@ pub async fn put(
     let secret = state
         .places
         .secrets
-        .read(caller.scope.tenant(), &request.secret_ref)
+        .read_hmac(caller.scope.tenant(), &request.secret_ref)
         .await;
     secret.map_err(|failure| refused(&failure.message))?;
     let (which, who) = ((connection, request.secret_ref.as_str()), caller.subject.as_str());

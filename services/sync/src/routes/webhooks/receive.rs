@@ -130,7 +130,7 @@ async fn authenticate(
         Some(webhook) => state
             .places
             .secrets
-            .read(scope.tenant(), &webhook.secret_ref)
+            .read_hmac(scope.tenant(), &webhook.secret_ref)
             .await
             .ok(),
         None => None,

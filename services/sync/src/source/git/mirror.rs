@@ -2,15 +2,21 @@
 //!
 //! It is fetched into incrementally and never checked out. Nothing of this machine's git configuration is read, no program
 //! is started, and one object may not become larger in memory than a limit, whatever it is packed to.
+//!
+//! One worker at a time has a copy, by a lock that ends with its process. So what a killed fetch left locked inside of the
+//! copy belongs to nobody, and is unlocked when the copy is opened.
 
+use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicBool;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use gix::bstr::ByteSlice as _;
 use gix::{ObjectId, ThreadSafeRepository};
 
 use super::transport::Web;
-use super::tree::{Entries, Entry, Id, Kind};
+use super::tree::{Entries, Entry, Id, Kind, Tree};
 use crate::job::{Class, Failure};
 
 /// Largest object, in bytes, when it is unpacked.
@@ -19,6 +25,9 @@ const LARGEST_OBJECT: u64 = 256 << 20;
 /// Fetches after which a copy is made anew: each leaves a pack, and each pack makes every look slower.
 const PACKS: usize = 50;
 
+/// How often, and how long after one another, it is tried to have a copy: one that a worker leaves is free at its next step.
+const TRIES: (u32, Duration) = (50, Duration::from_millis(100));
+
 /// Where a fetch leaves what it found.
 const TIP: &str = "refs/sync/tip";
 
@@ -26,18 +35,25 @@ const TIP: &str = "refs/sync/tip";
 #[derive(Debug, Clone)]
 pub(super) struct Mirror {
     repository: ThreadSafeRepository,
+    /// Ours as long as it is open.
+    _lock: Arc<File>,
 }
 
 impl Mirror {
     /// Opens the copy in a directory, and makes an empty one where there is none that can be used.
     ///
     /// # Errors
-    /// When the directory cannot be written.
-    pub(super) fn open(directory: &Path) -> Result<Self, Failure> {
+    /// When the directory cannot be written, or somebody else has the copy.
+    pub(super) fn open(directory: &Path, stop: &AtomicBool) -> Result<Self, Failure> {
+        let lock = Arc::new(lock(directory, stop)?);
+        unlock_inside(directory);
         if packs(directory) <= PACKS
             && let Ok(repository) = ThreadSafeRepository::open_opts(directory, options())
         {
-            return Ok(Self { repository });
+            return Ok(Self {
+                repository,
+                _lock: lock,
+            });
         }
         remove(directory)?;
         std::fs::create_dir_all(directory).map_err(|error| unwritable(directory, &error))?;
@@ -48,7 +64,10 @@ impl Mirror {
                 let message = "the copy of the repository cannot be made: see SYNC_GIT_DIRECTORY";
                 Failure::new(Class::Config, "SOURCE_DISABLED", message)
             })?;
-        Ok(Self { repository })
+        Ok(Self {
+            repository,
+            _lock: lock,
+        })
     }
 
     /// Fetches a branch, or what the repository's HEAD names; returns its commit.
@@ -124,16 +143,17 @@ impl Mirror {
         Ok(directory.map(|entry| entry.object_id().to_hex().to_string()))
     }
 
-    /// Reads a tree.
+    /// Reads the entries of a tree that somebody wants.
     ///
     /// # Errors
     /// When it is not here, or is none.
-    pub(super) fn entries(&self, tree: &Id) -> Result<Entries, Failure> {
+    pub(super) fn read_tree(&self, tree: &Id, is_wanted: impl Fn(&str, Kind) -> bool) -> Result<Tree, Failure> {
         let repository = self.repository.to_thread_local();
         let tree = id(tree).ok_or_else(|| unreadable("a tree"))?;
         let tree = repository.find_tree(tree).map_err(|_| unreadable("a tree"))?;
-        let mut entries = Entries::new();
+        let (mut entries, mut raw) = (Entries::new(), 0);
         for entry in tree.iter() {
+            raw += 1;
             let entry = entry.map_err(|_| unreadable("a tree"))?;
             let mode = entry.mode();
             let kind = if mode.is_tree() {
@@ -145,10 +165,13 @@ impl Mirror {
             } else {
                 Kind::Blob
             };
-            let id = entry.object_id().to_hex().to_string();
-            entries.insert(entry.filename().to_str_lossy().into_owned(), Entry { kind, id });
+            let name = entry.filename().to_str_lossy();
+            if is_wanted(&name, kind) {
+                let id = entry.object_id().to_hex().to_string();
+                entries.insert(name.into_owned(), Entry { kind, id });
+            }
         }
-        Ok(entries)
+        Ok(Tree { entries, raw })
     }
 
     /// Reads a file, unless it is larger than `most`; then its size is the error's.
@@ -176,6 +199,55 @@ pub(super) fn remove(directory: &Path) -> Result<(), Failure> {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(unwritable(directory, &error)),
         Ok(()) | Err(_) => Ok(()),
     }
+}
+
+/// Takes the lock of a copy, which lies beside it: the copy may be removed.
+fn lock(directory: &Path, stop: &AtomicBool) -> Result<File, Failure> {
+    let path = directory.with_extension("lock");
+    let failed = |error: &std::io::Error| unwritable(directory, error);
+    if let Some(parent) = path.parent() {
+        std::fs::create_dir_all(parent).map_err(|error| failed(&error))?;
+    }
+    let file = File::options().create(true).append(true).open(&path);
+    let file = file.map_err(|error| failed(&error))?;
+    let (tries, pause) = TRIES;
+    for _ in 0..tries {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::Error(error)) => return Err(failed(&error)),
+            Err(TryLockError::WouldBlock) if stop.load(Ordering::Relaxed) => break,
+            Err(TryLockError::WouldBlock) => std::thread::sleep(pause),
+        }
+    }
+    let message = "another worker has the copy of the repository";
+    Err(Failure::new(Class::Transient, "COPY_IN_USE", message))
+}
+
+/// Removes the locks that a killed fetch left in a copy. What cannot be removed shows itself in the fetch.
+fn unlock_inside(directory: &Path) {
+    let mut left = vec![directory.join("refs")];
+    let here = std::fs::read_dir(directory).into_iter().flatten().flatten();
+    let mut locks: Vec<PathBuf> = here.map(|entry| entry.path()).filter(|path| is_lock(path)).collect();
+    while let Some(directory) = left.pop() {
+        for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
+            let path = entry.path();
+            if is_lock(&path) {
+                locks.push(path);
+            } else if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                left.push(path);
+            }
+        }
+    }
+    for lock in locks {
+        tracing::info!(lock = %lock.display(), "a killed fetch left a lock");
+        if let Err(error) = std::fs::remove_file(&lock) {
+            tracing::warn!(lock = %lock.display(), %error, "a lock stays");
+        }
+    }
+}
+
+fn is_lock(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "lock")
 }
 
 fn options() -> gix::open::Options {
@@ -217,6 +289,9 @@ fn judge(error: &gix::Error, branch: Option<&str>) -> Failure {
     );
     if said.contains("matched any of the") || said.contains("no ref was found") {
         Failure::new(Class::Config, "SOURCE_NOT_FOUND", missing)
+    } else if said.contains("lock for resource") || said.contains("PermanentlyLocked") || said.contains("Os {") {
+        // This machine's disk, not the repository: the copy is made anew.
+        unreadable("a file")
     } else if said.contains("smart") {
         Failure::new(Class::Config, "SOURCE_STRANGE", "there is no git repository at the URL")
     } else {

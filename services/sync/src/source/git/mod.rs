@@ -30,6 +30,9 @@ use mirror::Mirror;
 use transport::Web;
 use tree::{Entry, Kind};
 
+/// Entries of trees that are looked at in any case, wanted or not: about a second's work.
+const ENTRIES: u64 = 1_000_000;
+
 /// What a pointer of Git LFS begins with.
 const LFS: &str = "version https://git-lfs.github.com/spec/";
 
@@ -199,13 +202,15 @@ impl Git {
 
 impl Wanted {
     fn open(&self, web: Web, stop: &AtomicBool) -> Result<Git, Failure> {
-        let mirror = Mirror::open(&self.copy)?;
-        let (commit, base) = self.choose(&mirror, web, stop)?;
-        let listed = self.list(&mirror, &commit, base.as_deref());
+        let mirror = Mirror::open(&self.copy, stop)?;
+        let listed = self.choose(&mirror, web, stop).and_then(|(commit, base)| {
+            let (items, vanished) = self.list(&mirror, &commit, base.as_deref(), stop)?;
+            Ok((commit, base, items, vanished))
+        });
         if listed.as_ref().is_err_and(|failure| failure.code == "COPY_UNREADABLE") {
             mirror::remove(&self.copy)?;
         }
-        let (items, vanished) = listed?;
+        let (commit, base, items, vanished) = listed?;
         let blob = |item: &Item| Some((item.path.clone(), item.entry.as_ref()?.id.clone()));
         Ok(Git {
             mirror,
@@ -243,7 +248,13 @@ impl Wanted {
     }
 
     /// Lists what is gone, then what is new or changed; and counts what is gone and not only moved.
-    fn list(&self, mirror: &Mirror, commit: &str, base: Option<&str>) -> Result<(Vec<Item>, u64), Failure> {
+    fn list(
+        &self,
+        mirror: &Mirror,
+        commit: &str,
+        base: Option<&str>,
+        stop: &AtomicBool,
+    ) -> Result<(Vec<Item>, u64), Failure> {
         let path = &self.settings.path;
         let new = mirror.tree(commit, path)?.ok_or_else(|| {
             let message = format!("the commit {commit} has no directory {path:?}");
@@ -254,8 +265,14 @@ impl Wanted {
             None => None,
         };
         // Beside each file that is wanted there may be some that are not.
-        let most = self.max_items.saturating_mul(10);
-        let found = tree::compare(old.as_ref(), &new, most, |id| mirror.entries(id).map(only_wanted));
+        let most = self.max_items.saturating_mul(10).max(ENTRIES);
+        let found = tree::compare(old.as_ref(), &new, most, |id| {
+            if stop.load(Ordering::Relaxed) {
+                let message = "nobody waits for the list any more";
+                return Err(Failure::new(Class::Transient, "SOURCE_AWAY", message));
+            }
+            mirror.read_tree(id, is_wanted)
+        });
         let too_many = || {
             let message = format!("the repository holds more than {} files", self.max_items);
             Failure::new(Class::Data, "TOO_MANY_ITEMS", message)
@@ -307,9 +324,8 @@ impl Item {
 }
 
 /// Leaves out what is no Markdown, and what begins with a dot.
-fn only_wanted(mut entries: tree::Entries) -> tree::Entries {
-    entries.retain(|name, entry| !name.starts_with('.') && (entry.kind == Kind::Tree || is_markdown(name)));
-    entries
+fn is_wanted(name: &str, kind: Kind) -> bool {
+    !name.starts_with('.') && (kind == Kind::Tree || is_markdown(name))
 }
 
 fn position(kept: &Value) -> Result<Position, Failure> {

@@ -35,6 +35,15 @@ pub(super) struct Entry {
 /// The entries of one tree by their names.
 pub(super) type Entries = BTreeMap<String, Entry>;
 
+/// A tree that was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Tree {
+    /// The entries that somebody wants.
+    pub entries: Entries,
+    /// How many there are in all: each took its time.
+    pub raw: u64,
+}
+
 /// The files of two trees by their paths, where they differ.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Difference {
@@ -73,12 +82,12 @@ pub(super) enum Error<E> {
 
 /// Compares two trees; without an old one every file is put.
 ///
-/// `read` returns the entries of a tree, less those that nobody wants; `most` is how many entries are looked at.
+/// `read` returns a tree; `most` is how many entries are looked at, those that nobody wants among them.
 pub(super) fn compare<E>(
     old: Option<&Id>,
     new: &Id,
     most: u64,
-    mut read: impl FnMut(&Id) -> Result<Entries, E>,
+    mut read: impl FnMut(&Id) -> Result<Tree, E>,
 ) -> Result<Difference, Error<E>> {
     let mut walk = Walk {
         read: &mut read,
@@ -95,7 +104,7 @@ struct Walk<'a, F> {
     found: Difference,
 }
 
-impl<E, F: FnMut(&Id) -> Result<Entries, E>> Walk<'_, F> {
+impl<E, F: FnMut(&Id) -> Result<Tree, E>> Walk<'_, F> {
     fn visit(&mut self, old: Option<&Id>, new: Option<&Id>, prefix: &str, depth: usize) -> Result<(), Error<E>> {
         if old == new || depth > DEEPEST {
             return Ok(());
@@ -133,9 +142,8 @@ impl<E, F: FnMut(&Id) -> Result<Entries, E>> Walk<'_, F> {
 
     fn entries(&mut self, tree: Option<&Id>) -> Result<Entries, Error<E>> {
         let Some(tree) = tree else { return Ok(Entries::new()) };
-        let entries = (self.read)(tree).map_err(Error::Read)?;
-        let count = u64::try_from(entries.len()).unwrap_or(u64::MAX).max(1);
-        self.left = self.left.checked_sub(count).ok_or(Error::TooMany)?;
+        let Tree { entries, raw } = (self.read)(tree).map_err(Error::Read)?;
+        self.left = self.left.checked_sub(raw.max(1)).ok_or(Error::TooMany)?;
         Ok(entries)
     }
 }
@@ -188,7 +196,11 @@ mod tests {
         }
 
         fn compare(&self, old: Option<&Id>, new: &Id, most: u64) -> Result<Difference, Error<Infallible>> {
-            compare(old, new, most, |id| Ok(self.0[id].clone()))
+            compare(old, new, most, |id| {
+                let entries = self.0[id].clone();
+                let raw = u64::try_from(entries.len()).expect("small");
+                Ok(Tree { entries, raw })
+            })
         }
     }
 
@@ -250,6 +262,20 @@ mod tests {
             store.0.insert(level.to_string(), entries);
         }
         assert_eq!(store.compare(None, &"10".to_owned(), 10_000), Err(Error::TooMany));
+    }
+
+    #[test]
+    fn what_nobody_wants_is_counted_too() {
+        let tree = |raw| {
+            move |_: &Id| {
+                Ok::<_, Infallible>(Tree {
+                    entries: Entries::new(),
+                    raw,
+                })
+            }
+        };
+        assert!(compare(None, &"1".to_owned(), 10, tree(10)).is_ok());
+        assert_eq!(compare(None, &"1".to_owned(), 10, tree(11)), Err(Error::TooMany));
     }
 
     fn some_files() -> impl Strategy<Value = BTreeMap<String, String>> {

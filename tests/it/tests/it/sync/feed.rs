@@ -126,7 +126,8 @@ async fn a_bad_record_is_rejected_alone() -> Result<()> {
     let rejects: Vec<(String, String)> = sqlx::query_as("select external_id, code from sync.rejects order by 1")
         .fetch_all(&sync.memory.ground.root)
         .await?;
-    let expected = [("b", "NO_CONTENT"), ("record-2", "NOT_JSON")].map(|(id, code)| (id.to_owned(), code.to_owned()));
+    let expected =
+        [("b", "NO_CONTENT"), ("record\t1.2", "NOT_JSON")].map(|(id, code)| (id.to_owned(), code.to_owned()));
     ensure!(rejects == expected, "{rejects:?}");
     Ok(())
 }

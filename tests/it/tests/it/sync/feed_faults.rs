@@ -14,7 +14,7 @@ use super::web::{Asked, Web, lines, response};
 use crate::api::service::Answer;
 
 /// Drives a start of a feed once, and returns the job then.
-async fn try_once(sync: &Sync, body: &Value) -> Result<Answer> {
+pub async fn try_once(sync: &Sync, body: &Value) -> Result<Answer> {
     let id = sync.start_job("acme", body).await?.id()?;
     drive(&sync.context(), sync.claim().await?).await;
     let job = sync.get("acme", &format!("/api/v1/sync/status/{id}")).await?;
@@ -23,7 +23,7 @@ async fn try_once(sync: &Sync, body: &Value) -> Result<Answer> {
     Ok(job)
 }
 
-fn expect_error(job: &Answer, class: &str, code: &str) -> Result<()> {
+pub fn expect_error(job: &Answer, class: &str, code: &str) -> Result<()> {
     let error = &job.body["error"];
     ensure!(
         error["class"] == class && error["code"] == code,
@@ -149,7 +149,6 @@ async fn nothing_inside_is_asked_by_any_spelling_or_redirect() -> Result<()> {
 #[tokio::test]
 async fn a_secret_goes_to_its_origin_alone_and_is_never_shown() -> Result<()> {
     let sync = Sync::by_hand().await?;
-    sync.write_secret("acme", "feed-token", "s3cret\n")?;
     let other = Web::start(|_| response(200, &[], lines(&[("b", "B")]))).await?;
     let elsewhere = other.url("/moved");
     let web = Web::start(move |asked| match asked.path.as_str() {
@@ -158,6 +157,7 @@ async fn a_secret_goes_to_its_origin_alone_and_is_never_shown() -> Result<()> {
         _ => response(302, &[("location", &elsewhere)], ""),
     })
     .await?;
+    sync.write_sendable("acme", "feed-token", "s3cret\n", &[&web.url("/")])?;
     let mut body = feed(&web.url("/feed"));
     body["source"]["config"]["secretRef"] = json!("feed-token");
     let job = try_once(&sync, &body).await?;
@@ -184,6 +184,8 @@ async fn a_secret_goes_to_its_origin_alone_and_is_never_shown() -> Result<()> {
     expect_error(&try_once(&sync, &body).await?, "config", "SECRET_NOT_FOUND")?;
     for (field, value) in [
         ("secretRef", "../globex/feed-token"),
+        ("secretRef", "feed-token.origins"),
+        ("secretRef", "hook.hmac"),
         ("url", "file:///etc/passwd"),
         ("url", "https://ann:pw@example.com/"),
     ] {
@@ -199,4 +201,82 @@ async fn a_secret_goes_to_its_origin_alone_and_is_never_shown() -> Result<()> {
         );
     }
     Ok(())
+}
+
+#[tokio::test]
+async fn a_secret_is_sent_nowhere_but_to_its_origins_whoever_names_it() -> Result<()> {
+    let sync = Sync::by_hand().await?;
+    let web = Web::start(|_| response(200, &[], lines(&[("a", "A")]))).await?;
+    let thief = Web::start(|_| response(200, &[], lines(&[("a", "A")]))).await?;
+    sync.write_sendable("acme", "token", "s3cret", &[&web.url("/")])?;
+    sync.write_secret("acme", "unlisted", "s3cret")?;
+    sync.write_secret("acme", "hook.hmac", "s3cret")?;
+    let with = |url: String, name: &str| {
+        let mut body = feed(&url);
+        body["source"]["config"]["secretRef"] = json!(name);
+        body
+    };
+    for (name, code) in [
+        ("token", "SECRET_FORBIDDEN"),
+        ("unlisted", "SECRET_FORBIDDEN"),
+        ("hook", "SECRET_NOT_FOUND"),
+    ] {
+        expect_error(&try_once(&sync, &with(thief.url("/feed"), name)).await?, "config", code)?;
+        let git = json!({
+            "source": {"type": "git", "config": {"url": thief.url("/docs.git"), "secretRef": name}},
+            "target": {"type": "memory", "layer": "team"},
+        });
+        expect_error(&try_once(&sync, &git).await?, "config", code)?;
+    }
+    ensure!(thief.take_asked().is_empty(), "nobody is asked");
+    let job = try_once(&sync, &with(web.url("/feed"), "token")).await?;
+    expect_job(&job, "succeeded", &json!({"added": 1}))
+}
+
+#[tokio::test]
+async fn a_feed_that_wants_pauses_gets_more_patience_than_workers_that_die() -> Result<()> {
+    let sync = Sync::by_hand().await?;
+    let web = Web::start(|_| response(429, &[], "")).await?;
+    let id = sync.start_job("acme", &feed(&web.url("/feed"))).await?.id()?;
+    let path = format!("/api/v1/sync/status/{id}");
+    for nth in 1..=20 {
+        sync.let_time_pass().await?;
+        drive(&sync.context(), sync.claim().await?).await;
+        let job = sync.get("acme", &path).await?;
+        let status = if nth < 20 { "queued" } else { "failed" };
+        ensure!(job.body["status"] == status, "after {nth}: {}", job.text);
+        ensure!(
+            job.body["error"]["code"] == "SOURCE_RATE_LIMITED",
+            "after {nth}: {}",
+            job.text
+        );
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_is_too_many_is_known_before_it_is_delivered() -> Result<()> {
+    let sync = Sync::by_hand().await?;
+    let web = Web::start(|asked| match asked.path.as_str() {
+        "/feed" => response(
+            200,
+            &[("link", "</2>; rel=next")],
+            lines(&[("a", "A"), ("b", "B"), ("c", "C")]),
+        ),
+        "/many" => response(200, &[], "1\n".repeat(8 << 20)),
+        _ => response(200, &[], lines(&[("d", "D"), ("e", "E"), ("f", "F")])),
+    })
+    .await?;
+    let mut body = feed(&web.url("/feed"));
+    body["limits"] = json!({"maxItems": 5});
+    let job = try_once(&sync, &body).await?;
+    expect_error(&job, "data", "TOO_MANY_ITEMS")?;
+    ensure!(
+        sync.memories("acme").await? == ["A", "B", "C"],
+        "{:?}",
+        sync.memories("acme").await?
+    );
+    let job = try_once(&sync, &feed(&web.url("/many"))).await?;
+    expect_error(&job, "data", "TOO_MANY_ITEMS")?;
+    expect_job(&job, "failed", &json!({"processed": 0}))
 }

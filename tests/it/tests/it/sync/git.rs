@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::symlink;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 use sync_service::worker::{Point, drive};
 
@@ -261,9 +261,66 @@ async fn each_fault_of_a_repository_has_its_class_and_its_code() -> Result<()> {
         "{}",
         job.text
     );
-    sync.write_secret("acme", "git-token", "s3cret\n")?;
+    sync.write_sendable("acme", "git-token", "s3cret\n", &[git.url()])?;
     let job = sync.run_job("acme", &with("secretRef", json!("git-token"))).await?;
     expect_job(&job, "succeeded", &json!({"added": 2}))?;
     ensure!(!job.text.contains("s3cret"));
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lock_that_a_killed_fetch_left_does_not_stop_the_next_one() -> Result<()> {
+    let (sync, git) = (Sync::by_hand().await?, Repository::start().await?);
+    git.write("docs/a.md", "one")?;
+    git.commit().await?;
+    let body = repository(git.url(), "docs");
+    let run = async || -> Result<crate::api::service::Answer> {
+        sync.let_time_pass().await?;
+        drive(&sync.context(), sync.claim().await?).await;
+        let jobs = sync.get("acme", "/api/v1/sync/jobs?limit=1").await?;
+        sync.get(
+            "acme",
+            &format!(
+                "/api/v1/sync/status/{}",
+                jobs.body["items"][0]["id"].as_str().unwrap_or_default()
+            ),
+        )
+        .await
+    };
+    sync.start_job("acme", &body).await?.expect(202)?;
+    expect_job(&run().await?, "succeeded", &json!({"added": 1}))?;
+
+    let copy = sync.copies()?.pop().context("there is a copy")?;
+    for lock in ["refs/sync/tip.lock", "HEAD.lock", "packed-refs.lock"] {
+        std::fs::write(copy.join(lock), "")?;
+    }
+    git.write("docs/a.md", "two")?;
+    git.commit().await?;
+    sync.start_job("acme", &body).await?.expect(202)?;
+    expect_job(&run().await?, "succeeded", &json!({"updated": 1}))?;
+
+    // One that cannot be removed: the copy is made anew.
+    std::fs::create_dir(copy.join("refs/sync/tip.lock"))?;
+    git.write("docs/a.md", "three")?;
+    git.commit().await?;
+    sync.start_job("acme", &body).await?.expect(202)?;
+    let stuck = run().await?;
+    expect_job(&stuck, "queued", &json!({}))?;
+    ensure!(stuck.body["error"]["code"] == "COPY_UNREADABLE", "{}", stuck.text);
+    expect_job(&run().await?, "succeeded", &json!({"updated": 1}))?;
+
+    // One worker at a time has a copy.
+    let held = std::fs::File::options()
+        .append(true)
+        .open(copy.with_extension("lock"))?;
+    held.lock()?;
+    git.write("docs/a.md", "four")?;
+    git.commit().await?;
+    sync.start_job("acme", &body).await?.expect(202)?;
+    let busy = run().await?;
+    ensure!(busy.body["error"]["code"] == "COPY_IN_USE", "{}", busy.text);
+    drop(held);
+    expect_job(&run().await?, "succeeded", &json!({"updated": 1}))?;
+    ensure!(sync.memories("acme").await? == ["four"]);
     Ok(())
 }

@@ -3,6 +3,8 @@
 use anyhow::{Context as _, Result, ensure};
 use reqwest::Method;
 use serde_json::{Value, json};
+use sync_service::job::Status;
+use sync_service::worker::{Context, Ended, Point, Probe, drive};
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -298,4 +300,61 @@ async fn a_stream_tells_each_change_and_ends_with_the_job() -> Result<()> {
         .collect();
     ensure!(counts.is_sorted(), "{counts:?}");
     Ok(())
+}
+
+#[tokio::test]
+async fn there_are_only_so_many_streams_at_once() -> Result<()> {
+    let sync = Sync::by_hand().await?;
+    let id = sync.start_job("acme", &directory("")).await?.id()?;
+    let path = format!("/api/v1/sync/status/{id}");
+    let stream = || {
+        let request = sync.request(Method::GET, &path).header("X-Tenant-ID", "acme");
+        request.header("Accept", "text/event-stream")
+    };
+    let all = u32::try_from(sync.state.streams.available_permits())?;
+    let others = sync.state.streams.clone().acquire_many_owned(all - 1).await?;
+    let last = stream().send().await?;
+    ensure!(last.status() == 200);
+    let refused = send(stream()).await?;
+    refused.expect_problem(503, "UNAVAILABLE")?;
+    ensure!(refused.headers.contains_key("retry-after"));
+    sync.get("acme", &path).await?.expect(200)?;
+    drop(others);
+    ensure!(stream().send().await?.status() == 200);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_worker_that_leaves_gives_its_job_back_at_the_end_of_a_batch_and_that_is_no_failure() -> Result<()> {
+    let sync = Sync::by_hand().await?;
+    for n in 0..70 {
+        sync.write("acme", &format!("{n:02}.md"), format!("page {n}"))?;
+    }
+    let id = sync.start_job("acme", &to_knowledge("")).await?.id()?;
+    let leaving = std::sync::Arc::clone(&sync.state.leaving);
+    let probe = Probe::new(move |point| {
+        if point == Point::BatchDelivered {
+            leaving.send_replace(true);
+        }
+        Box::pin(std::future::ready(()))
+    });
+    let context = Context {
+        probe,
+        ..sync.context()
+    };
+    let ended = drive(&context, sync.claim().await?).await;
+    ensure!(ended == Ended::Left(Status::Queued), "{ended:?}");
+    ensure!(
+        sync.knowledge.paths("acme").len() == 32,
+        "the batch is whole, and the last one"
+    );
+    let left: (i32, i32, bool) =
+        sqlx::query_as("select failures, lost, run_after <= now() from sync.jobs where id = $1")
+            .bind(id)
+            .fetch_one(&sync.memory.ground.root)
+            .await?;
+    ensure!(left == (0, 0, true), "{left:?}");
+    sync.state.leaving.send_replace(false);
+    drive(&sync.context(), sync.claim().await?).await;
+    expect_job(&sync.end_of("acme", id).await?, "succeeded", &json!({"added": 70}))
 }

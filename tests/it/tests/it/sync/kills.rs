@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
-use serde_json::json;
+use serde_json::{Value, json};
 use sync_service::job::{Event, Progress};
 use sync_service::store::{self, Batch, Became, Claimed, Ending, Settled};
 use sync_service::worker::{Context, Ended, LEASE, POINTS, Point, Probe, drive};
@@ -66,9 +66,14 @@ fn write_second(sync: &Sync, tenant: &str) -> Result<()> {
     sync.write(tenant, "new.md", "new")
 }
 
-/// Runs a job through crashes to its end.
+/// Runs a job over a directory through crashes to its end.
 async fn run_through(sync: &Sync, tenant: &str, crashes: &[(Point, u64)]) -> Result<Answer> {
-    let id = sync.start_job(tenant, &directory("")).await?.id()?;
+    run_over(sync, tenant, &directory(""), crashes).await
+}
+
+/// Runs a job through crashes to its end.
+pub async fn run_over(sync: &Sync, tenant: &str, body: &Value, crashes: &[(Point, u64)]) -> Result<Answer> {
+    let id = sync.start_job(tenant, body).await?.id()?;
     for (point, nth) in crashes {
         if !crash_at(&sync.context(), sync.claim().await?, *point, *nth).await? {
             break;
@@ -178,6 +183,7 @@ async fn a_zombie_commits_nothing() -> Result<()> {
         became: Became::Delivered {
             content_hash: vec![1],
             target_id: "ghost".to_owned(),
+            target_version: None,
             source_version: None,
         },
     }];

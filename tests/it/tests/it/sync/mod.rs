@@ -1,11 +1,16 @@
 //! The sync service over HTTP, on a real database, with the real memory service as its target.
 
+mod bucket;
+mod codes;
+mod conflicts;
+mod connections;
 mod directory;
 mod feed;
 mod feed_faults;
 mod git;
 mod jobs;
 mod kills;
+mod kills_elsewhere;
 mod knowledge;
 mod outages;
 mod peer;
@@ -18,3 +23,4 @@ pub mod service;
 mod tenants;
 mod web;
 mod webhooks;
+mod zombies;

@@ -1,6 +1,6 @@
 //! Stores that are away, seen by a caller and by a job.
 
-use aeterna_testkit::{Postgres, Redis};
+use aeterna_testkit::Postgres;
 use anyhow::Result;
 use serde_json::json;
 
@@ -37,16 +37,4 @@ async fn without_the_database_callers_are_told_to_come_back_and_the_job_goes_on_
     sync.let_time_pass().await?;
     let over = sync.end_of("acme", id).await?;
     expect_job(&over, "succeeded", &json!({"added": 70}))
-}
-
-#[tokio::test]
-async fn without_the_cache_everything_is_as_before() -> Result<()> {
-    let mut redis = Redis::start().await?;
-    let url = redis.url();
-    let options = ["--auth-mode", "disabled", "--redis-url", &url];
-    let sync = Sync::start_on(Ground::new().await?, &options).await?;
-    redis.stop()?;
-    sync.write("acme", "a.md", "text")?;
-    let job = sync.run_job("acme", &directory("")).await?;
-    expect_job(&job, "succeeded", &json!({"added": 1}))
 }

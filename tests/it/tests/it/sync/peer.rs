@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{any, post};
 use serde_json::{Value, json};
@@ -21,6 +21,8 @@ pub struct Item {
     pub author: String,
     pub roles: String,
     pub version: u64,
+    /// Who wrote the newest version.
+    pub writer: String,
 }
 
 type Items = BTreeMap<(String, String), Item>;
@@ -88,8 +90,20 @@ impl Knowledge {
             author: "ann".to_owned(),
             roles: String::new(),
             version: 1,
+            writer: "ann".to_owned(),
         };
         self.items().insert((tenant.to_owned(), path.to_owned()), item);
+    }
+
+    /// Changes an item as somebody else; its author stays who made it.
+    pub fn edit(&self, tenant: &str, path: &str, text: &str) -> Result<()> {
+        let mut items = self.items();
+        let item = items.get_mut(&(tenant.to_owned(), path.to_owned()));
+        let item = item.with_context(|| format!("there is no {path}"))?;
+        item.body["content"] = json!(text);
+        item.version += 1;
+        item.writer = "ann".to_owned();
+        Ok(())
     }
 
     /// Answers the next writes so, first come first served.
@@ -158,6 +172,7 @@ async fn create(State(peer): State<Knowledge>, headers: HeaderMap, body: Bytes) 
         author: said(&headers, "x-subject"),
         roles: said(&headers, "x-roles"),
         version: 1,
+        writer: said(&headers, "x-subject"),
     };
     let mut items = peer.items();
     let key = (said(&headers, "x-tenant-id"), path);
@@ -165,12 +180,13 @@ async fn create(State(peer): State<Knowledge>, headers: HeaderMap, body: Bytes) 
         return (StatusCode::CONFLICT, axum::Json(json!({"code": "KNOWLEDGE_CONFLICT"}))).into_response();
     }
     items.insert(key, item);
-    StatusCode::CREATED.into_response()
+    (StatusCode::CREATED, [(header::ETAG, "\"1\"")]).into_response()
 }
 
 async fn item(
     State(peer): State<Knowledge>,
     method: Method,
+    uri: Uri,
     Path(path): Path<String>,
     headers: HeaderMap,
     body: Bytes,
@@ -190,6 +206,10 @@ async fn item(
             .into_response();
     };
     let tag = format!("\"{}\"", there.version);
+    if method == Method::GET && uri.query().is_some_and(|query| query.contains("view=history")) {
+        let newest = json!({"version": there.version, "author": there.writer});
+        return axum::Json(json!({"path": key.1, "versions": [newest]})).into_response();
+    }
     if method == Method::GET {
         let shown = json!({"author": there.author, "content": there.body["content"]});
         return ([(header::ETAG, tag)], axum::Json(shown)).into_response();
@@ -203,5 +223,7 @@ async fn item(
     }
     there.body = serde_json::from_slice(&body).unwrap_or_default();
     there.version += 1;
-    StatusCode::OK.into_response()
+    there.writer = said(&headers, "x-subject");
+    let tag = format!("\"{}\"", there.version);
+    (StatusCode::OK, [(header::ETAG, tag)]).into_response()
 }

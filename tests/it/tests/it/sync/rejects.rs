@@ -2,6 +2,7 @@
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
+use sync_service::worker::{Context, Point, Probe, drive};
 
 use super::service::{Sync, directory, expect_job};
 
@@ -107,4 +108,48 @@ async fn a_run_takes_no_more_than_its_limits() -> Result<()> {
         .run_job("acme", &limited(json!({"maxItems": 5, "maxBytes": 5_000})))
         .await?;
     expect_job(&fits, "succeeded", &json!({"added": 5}))
+}
+
+#[tokio::test]
+async fn files_that_vanish_between_listing_and_reading_meet_the_guard() -> Result<()> {
+    let sync = Sync::by_hand().await?;
+    for n in 0..10 {
+        sync.write("acme", &format!("{n}.md"), format!("page {n}"))?;
+    }
+    let mut body = directory("");
+    body["mode"] = json!("full");
+    for (vanishing, status, deleted) in [(5, "failed", 0), (1, "succeeded", 1)] {
+        sync.start_job("acme", &body).await?.expect(202)?;
+        drive(&sync.context(), sync.claim().await?).await;
+        ensure!(sync.memories("acme").await?.len() == 10);
+        let files: Vec<_> = (0..vanishing)
+            .map(|n| sync.file("acme", &format!("{n}.md")))
+            .collect::<Result<_>>()?;
+        // The list is made; what it names goes before it is read.
+        let probe = Probe::new(move |point| {
+            if point == Point::PageRead {
+                files.iter().for_each(|file| drop(std::fs::remove_file(file)));
+            }
+            Box::pin(std::future::ready(()))
+        });
+        let context = Context {
+            probe,
+            ..sync.context()
+        };
+        let id = sync.start_job("acme", &body).await?.id()?;
+        drive(&context, sync.claim().await?).await;
+        let job = sync.end_of("acme", id).await?;
+        expect_job(&job, status, &json!({"deleted": deleted}))?;
+        let code = if status == "failed" {
+            json!("MASS_DELETE")
+        } else {
+            Value::Null
+        };
+        ensure!(job.body["error"]["code"] == code, "{}", job.text);
+        ensure!(sync.memories("acme").await?.len() == 10 - deleted);
+        for n in 0..vanishing {
+            sync.write("acme", &format!("{n}.md"), format!("page {n}"))?;
+        }
+    }
+    Ok(())
 }

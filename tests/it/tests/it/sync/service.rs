@@ -35,6 +35,7 @@ pub struct Sync {
     root: tempfile::TempDir,
     secrets: tempfile::TempDir,
     copies: tempfile::TempDir,
+    line: Vec<String>,
     url: String,
     http: reqwest::Client,
 }
@@ -97,7 +98,8 @@ impl Sync {
             "--sync-allow-hosts",
             "127.0.0.1",
         ];
-        let Serve { kit, sync } = CommandLine::try_parse_from(line.iter().chain(options))?.serve;
+        let line: Vec<String> = line.iter().chain(options).map(ToString::to_string).collect();
+        let Serve { kit, sync } = CommandLine::try_parse_from(&line)?.serve;
         let laid = Foundation::lay(&sync_service::definition(), &kit)?;
         let state = State::assemble(&laid, &kit, &sync)?;
         state.spawn_workers();
@@ -123,9 +125,19 @@ impl Sync {
             root,
             secrets,
             copies,
+            line,
             url,
             http: reqwest::Client::new(),
         })
+    }
+
+    /// Returns what makes another instance beside this one, with connections of its own.
+    pub fn another(&self) -> impl FnOnce() -> Result<State> + Send + 'static {
+        let line = self.line.clone();
+        move || {
+            let Serve { kit, sync } = CommandLine::try_parse_from(&line)?.serve;
+            State::assemble(&Foundation::lay(&sync_service::definition(), &kit)?, &kit, &sync)
+        }
     }
 
     /// Returns where it is.
@@ -186,7 +198,15 @@ impl Sync {
         Ok(std::fs::write(self.file(tenant, path)?, text)?)
     }
 
-    /// Gives a tenant a secret.
+    /// Gives a tenant a secret that may be sent to the origins of some URLs.
+    pub fn write_sendable(&self, tenant: &str, name: &str, text: &str, urls: &[&str]) -> Result<()> {
+        self.write_secret(tenant, name, text)?;
+        let origin = |url: &&str| Ok(reqwest::Url::parse(url)?.origin().ascii_serialization());
+        let origins: Vec<String> = urls.iter().map(origin).collect::<Result<_>>()?;
+        self.write_secret(tenant, &format!("{name}.origins"), &origins.join("\n"))
+    }
+
+    /// Writes a file into a tenant's directory of secrets.
     pub fn write_secret(&self, tenant: &str, name: &str, text: &str) -> Result<()> {
         let directory = self.secrets.path().join(tenant);
         std::fs::create_dir_all(&directory)?;
@@ -195,10 +215,15 @@ impl Sync {
 
     /// Loses the copies of repositories, as another instance never had them.
     pub fn lose_copies(&self) -> Result<()> {
-        for copy in std::fs::read_dir(self.copies.path())? {
-            std::fs::remove_dir_all(copy?.path())?;
-        }
+        self.copies()?.iter().try_for_each(std::fs::remove_dir_all)?;
         Ok(())
+    }
+
+    /// Returns where the copies of repositories are.
+    pub fn copies(&self) -> Result<Vec<PathBuf>> {
+        let all = std::fs::read_dir(self.copies.path())?;
+        let paths: Vec<PathBuf> = all.map(|copy| Ok(copy?.path())).collect::<Result<_>>()?;
+        Ok(paths.into_iter().filter(|path| path.is_dir()).collect())
     }
 
     /// Removes a file in a tenant's directory.

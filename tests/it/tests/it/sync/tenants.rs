@@ -4,7 +4,7 @@ use anyhow::{Result, ensure};
 use serde_json::json;
 use sync_service::job::{Event, Status};
 use sync_service::store;
-use sync_service::worker::LEASE;
+use sync_service::worker::{LEASE, drive};
 
 use super::service::{Sync, directory};
 
@@ -48,20 +48,47 @@ async fn a_foreign_tenant_sees_nothing_by_any_route() -> Result<()> {
 #[tokio::test]
 async fn no_table_shows_a_row_without_a_tenant_and_the_system_sees_only_active_jobs() -> Result<()> {
     let sync = Sync::by_hand().await?;
+    // A row in every table: an item, a reject, a schedule, a webhook and a delivery of acme's.
+    sync.write("acme", "a/good.md", "text")?;
+    sync.write("acme", "a/bad.md", b"\xff")?;
+    let whole = sync.start_job("acme", &directory("a")).await?;
+    drive(&sync.context(), sync.claim().await?).await;
+    for (table, columns, values) in [
+        (
+            "schedules",
+            "cron, timezone, mode, created_by, roles",
+            "'@daily', 'UTC', 'full', 'ann', '{}'",
+        ),
+        ("webhooks", "secret_ref, created_by, roles", "'hook', 'ann', '{}'"),
+        ("deliveries", "delivery_id", "'d-1'"),
+    ] {
+        let insert = format!(
+            "insert into sync.{table} (tenant_id, connection_id, {columns}) values ('acme', $1::uuid, {values})"
+        );
+        sqlx::query(sqlx::AssertSqlSafe(insert))
+            .bind(whole.body["connectionId"].as_str())
+            .execute(&sync.memory.ground.root)
+            .await?;
+    }
     let over = sync.start_job("acme", &directory("a")).await?.id()?;
     sync.post("acme", &format!("/api/v1/sync/cancel/{over}"), &json!({}))
         .await?
         .expect(200)?;
     sync.start_job("globex", &directory("a")).await?.expect(202)?;
     let tables: Vec<(String, bool)> = sqlx::query_as(
-        "select relname::text, relforcerowsecurity from pg_class
+        "select relname::text, relrowsecurity and relforcerowsecurity from pg_class
          where relnamespace = 'sync'::regnamespace and relkind = 'r' and relname not like '\\_sqlx%'",
     )
     .fetch_all(&sync.memory.ground.root)
     .await?;
-    ensure!(tables.len() >= 5, "{tables:?}");
+    ensure!(tables.len() >= 8, "{tables:?}");
     for (table, forced) in tables {
-        ensure!(forced, "row-level security of {table} is not forced");
+        ensure!(forced, "row-level security of {table} is not on and forced");
+        let count = format!("select count(*) from sync.{table} where tenant_id = 'acme'");
+        let there: i64 = sqlx::query_scalar(sqlx::AssertSqlSafe(count))
+            .fetch_one(&sync.memory.ground.root)
+            .await?;
+        ensure!(there > 0, "{table} is empty: nothing is proved");
         let mut tx = sync.memory.ground.pool.begin().await?;
         sqlx::query("set local role aeterna_app").execute(&mut *tx).await?;
         let count = format!("select count(*) from sync.{table}");
@@ -69,6 +96,15 @@ async fn no_table_shows_a_row_without_a_tenant_and_the_system_sees_only_active_j
             .fetch_one(&mut *tx)
             .await?;
         ensure!(seen == 0, "{table} shows {seen} rows without a tenant");
+        // Nor does one tenant see another's, or write there.
+        sqlx::query("select set_config('app.tenant_id', 'initech', true)")
+            .execute(&mut *tx)
+            .await?;
+        let foreign = format!("select count(*) from sync.{table} where tenant_id <> 'initech'");
+        let seen: i64 = sqlx::query_scalar(sqlx::AssertSqlSafe(foreign))
+            .fetch_one(&mut *tx)
+            .await?;
+        ensure!(seen == 0, "{table} shows {seen} rows of others");
     }
     let mut tx = aeterna_kit::db::system_tx(&sync.memory.ground.pool).await?;
     let seen: Vec<String> = sqlx::query_scalar("select tenant_id from sync.jobs")
@@ -76,6 +112,19 @@ async fn no_table_shows_a_row_without_a_tenant_and_the_system_sees_only_active_j
         .await?;
     ensure!(seen == ["globex"], "{seen:?}");
     ensure!(sqlx::query("select 1 from sync.items").execute(&mut *tx).await.is_err());
+    drop(tx);
+    let mut tx = sync.memory.ground.pool.begin().await?;
+    sqlx::query("set local role aeterna_app").execute(&mut *tx).await?;
+    sqlx::query("select set_config('app.tenant_id', 'initech', true)")
+        .execute(&mut *tx)
+        .await?;
+    let insert = "insert into sync.items (tenant_id, connection_id, external_id) values ('acme', $1::uuid, 'x')";
+    let refused = sqlx::query(insert)
+        .bind(whole.body["connectionId"].as_str())
+        .execute(&mut *tx)
+        .await;
+    let error = refused.err().map(|error| error.to_string()).unwrap_or_default();
+    ensure!(error.contains("row-level security"), "{error}");
     Ok(())
 }
 

@@ -48,7 +48,7 @@ async fn put(sync: &Sync, tenant: &str, connection: &str, body: &Value) -> Resul
 
 /// Makes a connection over a source, with a webhook; returns the connection and where deliveries go.
 async fn hook(sync: &Sync, start: &Value) -> Result<(String, String)> {
-    sync.write_secret("acme", "hook", SECRET)?;
+    sync.write_secret("acme", "hook.hmac", SECRET)?;
     let started = sync.start_job("acme", start).await?;
     started.expect(202)?;
     sync.post("acme", &format!("/api/v1/sync/cancel/{}", started.id()?), &json!({}))
@@ -158,11 +158,11 @@ async fn what_is_not_signed_is_told_nothing() -> Result<()> {
         );
     }
     // A secret that is no longer there signs nothing.
-    sync.write_secret("acme", "hook", "")?;
+    sync.write_secret("acme", "hook.hmac", "")?;
     with(path.clone(), Some(signed.clone()))
         .await?
         .expect_problem(401, "UNAUTHENTICATED")?;
-    sync.write_secret("acme", "hook", SECRET)?;
+    sync.write_secret("acme", "hook.hmac", SECRET)?;
     let request = sync.request(Method::POST, &path).header("X-Hub-Signature-256", &signed);
     send(request.body(PUSH)).await?.expect_problem(400, "INVALID_HEADER")?;
     let large = "x".repeat(4 << 20);
@@ -194,7 +194,7 @@ async fn a_webhook_is_set_and_removed_by_its_tenant_alone() -> Result<()> {
 
     let own = format!("/api/v1/sync/webhooks/{connection}");
     let hooked = json!({"secretRef": "hook"});
-    sync.write_secret("globex", "hook", SECRET)?;
+    sync.write_secret("globex", "hook.hmac", SECRET)?;
     put(&sync, "globex", &connection, &hooked)
         .await?
         .expect_problem(404, "CONNECTION_NOT_FOUND")?;

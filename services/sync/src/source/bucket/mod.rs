@@ -1,0 +1,226 @@
+//! Markdown objects of a bucket that speaks S3.
+//!
+//! The bucket is listed as a whole when it is opened; the position is the path of the last object. An object is read when
+//! its entity tag is not the one that was delivered. The library signs and reads S3's XML; what it asks goes through our own
+//! client ([`client`]), so every request is guarded, bounded, and can be given up.
+
+mod client;
+mod crypto;
+
+use std::sync::Arc;
+
+use futures::TryStreamExt as _;
+use object_store::aws::{AmazonS3, AmazonS3Builder};
+use object_store::path::Path;
+use object_store::{ObjectMeta, ObjectStore as _, ObjectStoreExt as _, RetryConfig};
+use serde_json::Value;
+
+use super::{Found, LARGEST, LONGEST_ID, Listed, PAGE, Page, Unfit, is_markdown, text_of, too_large};
+use crate::connection::S3;
+use crate::job::{Class, Failure};
+use crate::outbound::{self, Outbound};
+use client::{Connector, Kept};
+use crypto::Crypto;
+
+/// Objects that are looked at in any case, wanted or not: a thousand pages.
+const OBJECTS: u64 = 1_000_000;
+
+/// An open bucket: what it held when it was opened.
+#[derive(Debug)]
+pub struct Bucket {
+    store: AmazonS3,
+    kept: Kept,
+    place: String,
+    entries: Vec<Entry>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Entry {
+    /// Below the prefix.
+    path: String,
+    location: Path,
+    tag: Option<String>,
+    bytes: u64,
+}
+
+impl Bucket {
+    /// Lists a bucket. The secret is an access key's id and the key, with a colon between; without one nothing is signed.
+    ///
+    /// # Errors
+    /// When it does not answer, refuses, or holds more than `most` files.
+    pub async fn open(outbound: Outbound, settings: &S3, secret: Option<&str>, most: u64) -> Result<Self, Failure> {
+        let url = outbound::parse_url(&settings.endpoint)
+            .map_err(|message| Failure::new(Class::Config, "SOURCE_NOT_FOUND", message))?;
+        let kept = Kept::default();
+        let mut builder = AmazonS3Builder::new()
+            .with_endpoint(settings.endpoint.trim_end_matches('/'))
+            .with_bucket_name(&settings.bucket)
+            .with_region(&settings.region)
+            .with_virtual_hosted_style_request(!settings.path_style)
+            // Whether http may be asked is the guard's to say, as for every source.
+            .with_allow_http(true)
+            // A job has its own retries, and a pause of its own between them.
+            .with_retry(RetryConfig {
+                max_retries: 0,
+                ..RetryConfig::default()
+            })
+            .with_crypto_provider(Arc::new(Crypto))
+            .with_http_connector(Connector::new(outbound, kept.clone()));
+        builder = match secret {
+            None => builder.with_skip_signature(true),
+            Some(secret) => {
+                let unfit = || {
+                    let message = "the secret is no ACCESS_KEY_ID:SECRET_ACCESS_KEY";
+                    Failure::new(Class::Config, "SECRET_UNFIT", message)
+                };
+                let (id, key) = secret.split_once(':').ok_or_else(unfit)?;
+                builder.with_access_key_id(id).with_secret_access_key(key)
+            }
+        };
+        let store = builder.build().map_err(|error| strange(&error))?;
+        let mut bucket = Self {
+            store,
+            kept,
+            place: format!("{}/{}", url.origin().ascii_serialization(), settings.bucket),
+            entries: Vec::new(),
+        };
+        bucket.entries = bucket.list(&settings.prefix, most).await?;
+        Ok(bucket)
+    }
+
+    async fn list(&self, prefix: &str, most: u64) -> Result<Vec<Entry>, Failure> {
+        let below = if prefix.is_empty() {
+            String::new()
+        } else {
+            format!("{prefix}/")
+        };
+        let prefix = (!prefix.is_empty()).then(|| Path::parse(prefix)).transpose();
+        let prefix = prefix.map_err(|error| strange(&error))?;
+        let too_many = || {
+            let message = format!("the bucket holds more than {most} files");
+            Failure::new(Class::Data, "TOO_MANY_ITEMS", message)
+        };
+        let (mut entries, mut left) = (Vec::new(), most.saturating_mul(10).max(OBJECTS));
+        let mut objects = self.store.list(prefix.as_ref());
+        while let Some(object) = objects.try_next().await.map_err(|error| self.judge(&error))? {
+            left = left.checked_sub(1).ok_or_else(too_many)?;
+            entries.extend(Entry::of(object, &below));
+            if u64::try_from(entries.len()).is_ok_and(|count| count > most) {
+                return Err(too_many());
+            }
+        }
+        entries.sort_by(|one, other| one.path.cmp(&other.path));
+        Ok(entries)
+    }
+
+    /// Returns the page at a position.
+    ///
+    /// # Errors
+    /// When the position is not a path.
+    pub fn page(&self, position: Option<&Value>) -> Result<Page, Failure> {
+        let begin = match position {
+            None => 0,
+            Some(Value::String(last)) => self.entries.partition_point(|entry| entry.path <= *last),
+            Some(_) => {
+                let message = "the cursor is not one of a bucket";
+                return Err(Failure::new(Class::Internal, "CURSOR_FOREIGN", message));
+            }
+        };
+        let rest = self.entries.get(begin..).unwrap_or_default();
+        let (now, later) = rest.split_at(rest.len().min(PAGE));
+        let next = now.last().filter(|_| !later.is_empty());
+        Ok(Page {
+            items: now.iter().map(Entry::listed).collect(),
+            next: next.map(|entry| Value::String(entry.path.clone())),
+            estimate: u64::try_from(self.entries.len()).ok(),
+            bytes: 0,
+            state: None,
+            restarted: false,
+        })
+    }
+
+    /// Reads an object.
+    ///
+    /// # Errors
+    /// When the bucket does not answer.
+    pub async fn read(&self, path: &str) -> Result<Found, Failure> {
+        let place = self.entries.binary_search_by(|entry| entry.path.as_str().cmp(path));
+        let Some(entry) = place.ok().and_then(|place| self.entries.get(place)) else {
+            return Ok(Found::Gone);
+        };
+        let read = async { self.store.get(&entry.location).await?.bytes().await };
+        match read.await {
+            Ok(bytes) => Ok(match u64::try_from(bytes.len()) {
+                Ok(length) if length > LARGEST => too_large(length),
+                Ok(_) | Err(_) => text_of(bytes.to_vec()),
+            }),
+            Err(object_store::Error::NotFound { .. }) => Ok(Found::Gone),
+            // Of this object alone: the bucket was listed.
+            Err(object_store::Error::PermissionDenied { .. }) => {
+                let message = "the bucket does not let the job read the object";
+                Ok(Found::Unfit(Unfit::new("UNREADABLE", message)))
+            }
+            Err(error) => Err(self.judge(&error)),
+        }
+    }
+
+    /// Tells what an error of the library means: what our own client kept, or what the bucket said.
+    fn judge(&self, error: &object_store::Error) -> Failure {
+        if let Some(failure) = self.kept.take() {
+            return failure;
+        }
+        let place = &self.place;
+        if matches!(error, object_store::Error::NotFound { .. }) {
+            let message = format!("there is no bucket at {place}");
+            return Failure::new(Class::Config, "SOURCE_NOT_FOUND", message);
+        }
+        let is_refused = matches!(
+            error,
+            object_store::Error::PermissionDenied { .. } | object_store::Error::Unauthenticated { .. }
+        );
+        if is_refused {
+            let message = format!("{place} refused the job");
+            return Failure::new(Class::Auth, "SOURCE_REFUSED", message);
+        }
+        strange(error)
+    }
+}
+
+impl Entry {
+    /// Makes an entry of an object, if it is one that is wanted.
+    fn of(object: ObjectMeta, below: &str) -> Option<Self> {
+        let path = object.location.as_ref().strip_prefix(below)?.to_owned();
+        let is_wanted = is_markdown(&path) && !path.split('/').any(|segment| segment.starts_with('.'));
+        is_wanted.then_some(Self {
+            path,
+            location: object.location,
+            tag: object.e_tag,
+            bytes: object.size,
+        })
+    }
+
+    fn listed(&self) -> Listed {
+        let found = if self.path.len() > LONGEST_ID {
+            let message = format!("the path has more than {LONGEST_ID} bytes");
+            Found::Unfit(Unfit::new("ID_TOO_LONG", message))
+        } else if self.path.chars().any(char::is_control) {
+            Found::Unfit(Unfit::new("PATH_NOT_TEXT", "the path is not text"))
+        } else if self.bytes > LARGEST {
+            too_large(self.bytes)
+        } else {
+            Found::Listed
+        };
+        let (path, _) = self.path.split_at(self.path.floor_char_boundary(LONGEST_ID));
+        Listed {
+            external_id: path.replace('\0', ""),
+            version: self.tag.clone(),
+            found,
+        }
+    }
+}
+
+fn strange(error: &dyn std::error::Error) -> Failure {
+    tracing::warn!(%error, "a bucket does not speak S3");
+    let message = "what is at the endpoint does not speak S3, or holds a key that is no path";
+    Failure::new(Class::Config, "SOURCE_STRANGE", message)
+}
