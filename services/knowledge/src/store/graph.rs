@@ -219,16 +219,20 @@ pub async fn neighbours(pool: &PgPool, scope: &TenantScope, item: Uuid, limit: i
     let mut tx = tenant_tx(pool, scope).await?;
     let query = sqlx::query_as(
         "with me as (select * from knowledge.items where tenant_id = $1 and item_id = $2),
+         -- Row-level security lets an index be asked for plain values only, so these are made first.
+         targets as materialized (
+             select l.kind, unnest(array[l.target, l.target || '.md']) as folded
+             from knowledge.links l where l.tenant_id = $1 and l.item_id = $2
+         ),
+         names as materialized (
+             select unnest(array[me.folded, case when me.folded like '%.md' then left(me.folded, -3) end]) as target from me
+         ),
          found as (
-             select i.item_id as id, l.kind as relation, 'out' as direction
-             from knowledge.links l
-             join knowledge.items i on i.tenant_id = $1 and i.deleted_at is null
-                and i.folded = any(array[l.target, l.target || '.md'])
-             where l.tenant_id = $1 and l.item_id = $2
+             select i.item_id as id, t.kind as relation, 'out' as direction from targets t
+             join knowledge.items i on i.tenant_id = $1 and i.deleted_at is null and i.folded = t.folded
              union
-             select l.item_id, l.kind, 'in' from me
-             join knowledge.links l on l.tenant_id = $1
-                and l.target in (me.folded, case when me.folded like '%.md' then left(me.folded, -3) end)
+             select l.item_id, l.kind, 'in' from names
+             join knowledge.links l on l.tenant_id = $1 and l.target = names.target
              union
              select i.item_id, 'supersedes', 'out' from me
              join knowledge.items i on i.tenant_id = $1 and i.path = me.supersedes

@@ -224,7 +224,7 @@ const FILL: &str = "
     select 'acme', 'f/' || n, 'f/' || n, 'note', 'team', 'accepted', 'info', 'title w' || n % 500, array['a'], 'x', 1
     from generate_series(1, 50000) n;
     insert into knowledge.versions (tenant_id, item_id, version, action, status, attributes, body, content_hash, author, owner)
-    select i.tenant_id, i.item_id, 1, 'created', 'accepted', '{}', t.body, '', 'x'
+    select i.tenant_id, i.item_id, 1, 'created', 'accepted', '{}', t.body, '', 'x', 'x'
     from knowledge.items i, lateral (
         select string_agg('w' || floor(power(random(), 3) * 20000)::int, ' ') as body
         from generate_series(1, 120 + length(i.path) * 7)) t;
