@@ -127,7 +127,7 @@ impl Subject {
                 .bind(tenant)
                 .fetch_one(&self.root)
                 .await?;
-            digest.push_str(&format!("{table} {one}\n"));
+            digest.extend([table.as_str(), " ", one.as_str(), "\n"]);
         }
         Ok(digest)
     }

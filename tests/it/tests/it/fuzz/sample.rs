@@ -81,7 +81,7 @@ fn value(document: &Value, schema: &Value, name: &str, known: Known<'_>) -> Valu
     }
     let kind = match &schema["type"] {
         Value::Array(kinds) => kinds.iter().find(|kind| **kind != "null").cloned().unwrap_or_default(),
-        other => other.clone(),
+        kind @ (Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Object(_)) => kind.clone(),
     };
     match kind.as_str().unwrap_or("object") {
         "string" => text(schema, name, known).into(),
