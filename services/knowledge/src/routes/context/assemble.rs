@@ -171,6 +171,10 @@ pub struct Context {
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = AssembledContext)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each tells one thing about the answer, by its name"
+)]
 pub struct Response {
     /// The context.
     #[serde(flatten)]
