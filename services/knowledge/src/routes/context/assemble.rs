@@ -173,7 +173,7 @@ pub struct Context {
 #[schema(as = AssembledContext)]
 #[expect(
     clippy::struct_excessive_bools,
-    reason = "four facts of the answer, each by its name"
+    reason = "each tells one thing about the answer, by its name"
 )]
 pub struct Response {
     /// The context.
