@@ -97,10 +97,10 @@ pub(super) struct Run<'a> {
 impl<'a> Run<'a> {
     pub(super) fn new(context: &'a Context, claimed: Claimed, stopping: watch::Receiver<bool>, lease: Lease) -> Self {
         Self {
-            lease,
             context,
             claimed,
             stopping,
+            lease,
         }
     }
 

@@ -102,7 +102,7 @@ impl Knowledge {
         let item = item.with_context(|| format!("there is no {path}"))?;
         item.body["content"] = json!(text);
         item.version += 1;
-        item.writer = "ann".to_owned();
+        "ann".clone_into(&mut item.writer);
         Ok(())
     }
 

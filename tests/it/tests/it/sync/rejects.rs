@@ -128,7 +128,9 @@ async fn files_that_vanish_between_listing_and_reading_meet_the_guard() -> Resul
         // The list is made; what it names goes before it is read.
         let probe = Probe::new(move |point| {
             if point == Point::PageRead {
-                files.iter().for_each(|file| drop(std::fs::remove_file(file)));
+                for file in &files {
+                    drop(std::fs::remove_file(file));
+                }
             }
             Box::pin(std::future::ready(()))
         });
