@@ -1,7 +1,7 @@
 //! The library's requests through our own client.
 //!
-//! What a status means for the whole run is kept as our own failure beside the error that the library is told. What may be
-//! about one object is handed to it: 401, 403, 404.
+//! What a status means for the whole run is kept as our own failure beside the error that the library is told. What is about
+//! one object is handed to it: 403 and 404 of anything but a list.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -57,6 +57,7 @@ impl Connector {
         let (parts, _) = request.into_parts();
         let url = Url::parse(&parts.uri.to_string())
             .map_err(|_| Failure::new(Class::Config, "SOURCE_NOT_FOUND", "the endpoint is not a URL"))?;
+        let is_list = url.query().is_some_and(|query| query.contains("list-type=2"));
         let mut headers = parts.headers;
         // A signature goes to the origin that it was made for; our client sees to that.
         let authorization = headers.remove(header::AUTHORIZATION);
@@ -68,12 +69,8 @@ impl Connector {
         };
         let (from, response) = self.outbound.ask(ask).await?;
         let status = response.status();
-        let is_for_the_library = status.is_success()
-            || matches!(
-                status,
-                StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::NOT_FOUND
-            );
-        if !is_for_the_library {
+        let is_about_one = !is_list && matches!(status, StatusCode::FORBIDDEN | StatusCode::NOT_FOUND);
+        if !status.is_success() && !is_about_one {
             return Err(refused(&from, response).await);
         }
         let mut head = http::Response::builder().status(status);

@@ -30,7 +30,6 @@ const OBJECTS: u64 = 1_000_000;
 pub struct Bucket {
     store: AmazonS3,
     kept: Kept,
-    place: String,
     entries: Vec<Entry>,
 }
 
@@ -49,7 +48,7 @@ impl Bucket {
     /// # Errors
     /// When it does not answer, refuses, or holds more than `most` files.
     pub async fn open(outbound: Outbound, settings: &S3, secret: Option<&str>, most: u64) -> Result<Self, Failure> {
-        let url = outbound::parse_url(&settings.endpoint)
+        outbound::parse_url(&settings.endpoint)
             .map_err(|message| Failure::new(Class::Config, "SOURCE_NOT_FOUND", message))?;
         let kept = Kept::default();
         let mut builder = AmazonS3Builder::new()
@@ -81,7 +80,6 @@ impl Bucket {
         let mut bucket = Self {
             store,
             kept,
-            place: format!("{}/{}", url.origin().ascii_serialization(), settings.bucket),
             entries: Vec::new(),
         };
         bucket.entries = bucket.list(&settings.prefix, most).await?;
@@ -164,25 +162,9 @@ impl Bucket {
         }
     }
 
-    /// Tells what an error of the library means: what our own client kept, or what the bucket said.
+    /// Tells what an error of the library means: what our own client kept, or that the answer was not S3's.
     fn judge(&self, error: &object_store::Error) -> Failure {
-        if let Some(failure) = self.kept.take() {
-            return failure;
-        }
-        let place = &self.place;
-        if matches!(error, object_store::Error::NotFound { .. }) {
-            let message = format!("there is no bucket at {place}");
-            return Failure::new(Class::Config, "SOURCE_NOT_FOUND", message);
-        }
-        let is_refused = matches!(
-            error,
-            object_store::Error::PermissionDenied { .. } | object_store::Error::Unauthenticated { .. }
-        );
-        if is_refused {
-            let message = format!("{place} refused the job");
-            return Failure::new(Class::Auth, "SOURCE_REFUSED", message);
-        }
-        strange(error)
+        self.kept.take().unwrap_or_else(|| strange(error))
     }
 }
 

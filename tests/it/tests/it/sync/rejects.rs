@@ -129,7 +129,6 @@ async fn files_that_vanish_between_listing_and_reading_meet_the_guard() -> Resul
         let probe = Probe::new(move |point| {
             if point == Point::PageRead {
                 for file in &files {
-                    // One that is gone already is as good.
                     drop(std::fs::remove_file(file));
                 }
             }
