@@ -191,7 +191,7 @@ pub async fn sync(service: &Sync) -> Result<Subject> {
     let job = service.run_job("acme", &directory(SECRET)).await?;
     subject.learn(&job)?;
     let connection = job.body["connectionId"].as_str().context("a connection")?;
-    service.write_secret("acme", SECRET, "what deliveries are signed with")?;
+    service.write_secret("acme", &format!("{SECRET}.hmac"), "what deliveries are signed with")?;
     for (path, body) in [
         ("schedules", json!({"cron": "0 3 1 1 *"})),
         ("webhooks", json!({"secretRef": SECRET})),
