@@ -106,7 +106,7 @@ pub(super) struct Asked<'a> {
     ),
     responses(
         (status = 200, description = "The item; a history, a difference, relations or a folder where one is asked for",
-            content((Item = "application/json"), (String = "text/markdown"), (Vec<u8> = "application/x-tar"))),
+            content((Item = "application/json"), (String = "text/markdown"), (String = "application/x-tar"))),
         (status = 304, description = "The caller has it"),
         (status = 400, description = "A parameter or the cursor does not fit"),
         (status = 403, description = "The caller's roles or the tenant's policies do not allow this"),

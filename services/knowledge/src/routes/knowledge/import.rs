@@ -82,7 +82,7 @@ pub struct Response {
 /// Those of the document.
 #[utoipa::path(
     post, path = "/api/v1/knowledge/import", tag = "knowledge", params(Options),
-    request_body(content((Vec<u8> = "application/x-tar"))),
+    request_body(content((String = "application/x-tar"))),
     responses(
         (status = 200, description = "All of it is there", body = Response),
         (status = 400, description = "A parameter does not fit"),

@@ -22,7 +22,7 @@ use crate::state::State;
 #[utoipa::path(
     get, path = "/api/v1/knowledge/", tag = "knowledge", params(Options),
     responses(
-        (status = 200, description = "What lies there", content((Listing = "application/json"), (Vec<u8> = "application/x-tar"))),
+        (status = 200, description = "What lies there", content((Listing = "application/json"), (String = "application/x-tar"))),
         (status = 400, description = "A parameter or the cursor does not fit"),
         (status = 503, description = "The database is away, or too many exports are being read; see Retry-After"),
     )
@@ -51,7 +51,7 @@ pub async fn root(
 #[utoipa::path(
     get, path = "/api/v1/knowledge", tag = "knowledge", params(Options),
     responses(
-        (status = 200, description = "What lies there", content((Listing = "application/json"), (Vec<u8> = "application/x-tar"))),
+        (status = 200, description = "What lies there", content((Listing = "application/json"), (String = "application/x-tar"))),
         (status = 400, description = "A parameter or the cursor does not fit"),
         (status = 503, description = "The database is away, or too many exports are being read; see Retry-After"),
     )
