@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::{Found, LARGEST, LONGEST_ID, Listed, PAGE, Page, Unfit, is_markdown, text_of, too_large};
+use super::{Found, LARGEST, LONGEST_ID, Listed, Page, Unfit, is_markdown, sorted, text_of, too_large};
 use crate::job::{Class, Failure};
 
 /// Deepest nesting that is walked.
@@ -67,25 +67,13 @@ impl Directory {
     /// # Errors
     /// When the position is not a path.
     pub fn page(&self, position: Option<&Value>) -> Result<Page, Failure> {
-        let begin = match position {
-            None => 0,
-            Some(Value::String(last)) => self.entries.partition_point(|entry| entry.path <= *last),
-            Some(_) => {
-                let message = "the cursor is not one of a directory";
-                return Err(Failure::new(Class::Internal, "CURSOR_FOREIGN", message));
-            }
-        };
-        let rest = self.entries.get(begin..).unwrap_or_default();
-        let (now, later) = rest.split_at(rest.len().min(PAGE));
-        let next = now.last().filter(|_| !later.is_empty());
-        Ok(Page {
-            items: now.iter().map(Entry::listed).collect(),
-            next: next.map(|entry| Value::String(entry.path.clone())),
-            estimate: u64::try_from(self.entries.len()).ok(),
-            bytes: 0,
-            state: None,
-            restarted: false,
-        })
+        sorted::page(
+            "a directory",
+            &self.entries,
+            position,
+            |entry| &entry.path,
+            Entry::listed,
+        )
     }
 
     /// Reads a file.
@@ -228,6 +216,7 @@ impl Walk<'_> {
 mod tests {
     use std::os::unix::fs::symlink;
 
+    use super::super::PAGE;
     use super::*;
 
     /// A tenant's root with a directory `docs` in it, and beside the root something that nobody may read.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Found, LONGEST_ID, Listed, PAGE, Page, Unfit};
+use super::{Found, LONGEST_ID, Listed, Page, Unfit, sorted};
 use crate::connection::KnowledgePointers as Settings;
 use crate::job::{Class, Failure};
 use crate::lease::Lease;
@@ -145,17 +145,6 @@ impl Knowledge {
     /// # Errors
     /// When the position is not a path.
     pub fn page(&self, position: Option<&Value>) -> Result<Page, Failure> {
-        let begin = match position {
-            None => 0,
-            Some(Value::String(last)) => self.heads.partition_point(|head| head.path <= *last),
-            Some(_) => {
-                let message = "the cursor is not one of knowledge";
-                return Err(Failure::new(Class::Internal, "CURSOR_FOREIGN", message));
-            }
-        };
-        let rest = self.heads.get(begin..).unwrap_or_default();
-        let (now, later) = rest.split_at(rest.len().min(PAGE));
-        let next = now.last().filter(|_| !later.is_empty());
         let listed = |head: &Head| Listed {
             external_id: head.path.clone(),
             version: Some(head.version.clone()),
@@ -165,14 +154,7 @@ impl Knowledge {
                 Found::Listed
             },
         };
-        Ok(Page {
-            items: now.iter().map(listed).collect(),
-            next: next.map(|head| Value::String(head.path.clone())),
-            estimate: u64::try_from(self.heads.len()).ok(),
-            bytes: 0,
-            state: None,
-            restarted: false,
-        })
+        sorted::page("knowledge", &self.heads, position, |head| &head.path, listed)
     }
 
     /// Reads an item, and makes its pointer.

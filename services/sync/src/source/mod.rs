@@ -11,6 +11,7 @@ mod git;
 mod http;
 mod knowledge;
 mod record;
+mod sorted;
 
 use std::path::{Path, PathBuf};
 

@@ -15,7 +15,7 @@ use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStore as _, ObjectStoreExt as _, RetryConfig};
 use serde_json::Value;
 
-use super::{Found, LARGEST, LONGEST_ID, Listed, PAGE, Page, Unfit, is_markdown, text_of, too_large};
+use super::{Found, LARGEST, LONGEST_ID, Listed, Page, Unfit, is_markdown, sorted, text_of, too_large};
 use crate::connection::S3;
 use crate::job::{Class, Failure};
 use crate::outbound::{self, Outbound};
@@ -116,25 +116,7 @@ impl Bucket {
     /// # Errors
     /// When the position is not a path.
     pub fn page(&self, position: Option<&Value>) -> Result<Page, Failure> {
-        let begin = match position {
-            None => 0,
-            Some(Value::String(last)) => self.entries.partition_point(|entry| entry.path <= *last),
-            Some(_) => {
-                let message = "the cursor is not one of a bucket";
-                return Err(Failure::new(Class::Internal, "CURSOR_FOREIGN", message));
-            }
-        };
-        let rest = self.entries.get(begin..).unwrap_or_default();
-        let (now, later) = rest.split_at(rest.len().min(PAGE));
-        let next = now.last().filter(|_| !later.is_empty());
-        Ok(Page {
-            items: now.iter().map(Entry::listed).collect(),
-            next: next.map(|entry| Value::String(entry.path.clone())),
-            estimate: u64::try_from(self.entries.len()).ok(),
-            bytes: 0,
-            state: None,
-            restarted: false,
-        })
+        sorted::page("a bucket", &self.entries, position, |entry| &entry.path, Entry::listed)
     }
 
     /// Reads an object.
