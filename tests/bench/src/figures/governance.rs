@@ -9,7 +9,6 @@ use std::time::Instant;
 use aeterna_kit::auth::TenantScope;
 use aeterna_kit::clock;
 use aeterna_kit::ids::TenantId;
-use aeterna_testkit::free_port;
 use anyhow::{Context as _, Result, ensure};
 use governance_service::audit::{Actor, Event, Outcome};
 use governance_service::engine::compiled::Compiled;
@@ -43,7 +42,7 @@ pub async fn measure(ground: &Ground) -> Result<Vec<Row>> {
     for set in governance_service::definition().migrations {
         set.run(&ground.pool).await?;
     }
-    let served = start(ground).await?;
+    let served = Served::start(ground, "governance-service", &[]).await?;
     let bare = Bare {
         pool: ground.pool.clone(),
         scope: TenantScope::for_worker(TenantId::parse("governed")?),
@@ -53,17 +52,6 @@ pub async fn measure(ground: &Ground) -> Result<Vec<Row>> {
     rows.extend(measure_evaluate(&served, &bare).await?);
     rows.extend(measure_create(&served, &bare).await?);
     Ok(rows)
-}
-
-async fn start(ground: &Ground) -> Result<Served> {
-    let port = free_port()?;
-    let port_text = port.to_string();
-    let variables = [
-        ("DATABASE_URL", ground.database_url.as_str()),
-        ("PORT", port_text.as_str()),
-        ("AUTH_MODE", "disabled"),
-    ];
-    Served::start(ground, "governance-service", port, &variables).await
 }
 
 async fn measure_evaluate(served: &Served, bare: &Bare) -> Result<[Row; 2]> {

@@ -6,7 +6,6 @@
 
 use aeterna_kit::auth::TenantScope;
 use aeterna_kit::ids::TenantId;
-use aeterna_testkit::free_port;
 use anyhow::{Result, ensure};
 use knowledge_service::access::Rights;
 use knowledge_service::archive::{MEMBERS, Member};
@@ -39,7 +38,7 @@ pub async fn measure(ground: &Ground) -> Result<Vec<Row>> {
     for set in knowledge_service::definition().migrations {
         set.run(&ground.pool).await?;
     }
-    let served = start(ground).await?;
+    let served = Served::start(ground, "knowledge-service", &[]).await?;
     let bare = Bare {
         pool: ground.pool.clone(),
         scope: TenantScope::for_worker(TenantId::parse("knowing")?),
@@ -51,17 +50,6 @@ pub async fn measure(ground: &Ground) -> Result<Vec<Row>> {
     rows.extend(measure_search(ground, &served, &bare).await?);
     rows.extend(measure_write(ground, &served, &bare).await?);
     Ok(rows)
-}
-
-async fn start(ground: &Ground) -> Result<Served> {
-    let port = free_port()?;
-    let port_text = port.to_string();
-    let variables = [
-        ("DATABASE_URL", ground.database_url.as_str()),
-        ("PORT", port_text.as_str()),
-        ("AUTH_MODE", "disabled"),
-    ];
-    Served::start(ground, "knowledge-service", port, &variables).await
 }
 
 fn path_of(n: u64) -> String {

@@ -35,21 +35,21 @@ pub struct Caller {
 
 /// Starts the memory service on a ground.
 pub async fn start(ground: &Ground) -> Result<Served> {
-    let port = free_port()?;
-    let port_text = port.to_string();
-    let variables = [
-        ("DATABASE_URL", ground.database_url.as_str()),
-        ("PORT", port_text.as_str()),
-        ("AUTH_MODE", "disabled"),
-        ("EMBEDDING_WEIGHTS_DIR", ground.weights.as_str()),
-    ];
-    Served::start(ground, "memory-service", port, &variables).await
+    let variables = [("EMBEDDING_WEIGHTS_DIR", ground.weights.as_str())];
+    Served::start(ground, "memory-service", &variables).await
 }
 
 impl Served {
-    /// Starts a service that is told its port.
-    pub async fn start(ground: &Ground, name: &str, port: u16, variables: &[(&str, &str)]) -> Result<Self> {
-        let mut process = Process::start(&ground.dir(), name, &[], variables)?;
+    /// Starts a service on a ground's database, with variables of its own.
+    pub async fn start(ground: &Ground, name: &str, variables: &[(&str, &str)]) -> Result<Self> {
+        let port = free_port()?;
+        let port_text = port.to_string();
+        let common = [
+            ("DATABASE_URL", ground.database_url.as_str()),
+            ("PORT", port_text.as_str()),
+            ("AUTH_MODE", "disabled"),
+        ];
+        let mut process = Process::start(&ground.dir(), name, &[], &[&common, variables].concat())?;
         process.wait_for_port(port).await?;
         Ok(Self {
             port,

@@ -5,7 +5,6 @@
 
 use aeterna_kit::auth::TenantScope;
 use aeterna_kit::ids::TenantId;
-use aeterna_testkit::free_port;
 use anyhow::{Result, bail, ensure};
 use serde_json::{Value, json};
 use sqlx::PgPool;
@@ -48,20 +47,15 @@ pub async fn measure(ground: &Ground) -> Result<Vec<Row>> {
 }
 
 async fn start(ground: &Ground) -> Result<Served> {
-    let port = free_port()?;
-    let port_text = port.to_string();
     let directory = ground.dir();
     let directory = directory.to_string_lossy();
     let variables = [
-        ("DATABASE_URL", ground.database_url.as_str()),
-        ("PORT", port_text.as_str()),
-        ("AUTH_MODE", "disabled"),
-        ("SYNC_DIRECTORY_ROOT", &directory),
+        ("SYNC_DIRECTORY_ROOT", &*directory),
         // Only asked for its form: no job runs.
         ("MEMORY_SERVICE_URL", "http://127.0.0.1:9"),
         ("SYNC_JOBS_AT_ONCE", "0"),
     ];
-    Served::start(ground, "sync-service", port, &variables).await
+    Served::start(ground, "sync-service", &variables).await
 }
 
 async fn measure_status(served: &Served, bare: &Bare, jobs: &[Uuid]) -> Result<[Row; 2]> {
