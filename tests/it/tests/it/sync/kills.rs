@@ -87,6 +87,31 @@ pub async fn run_over(sync: &Sync, tenant: &str, body: &Value, crashes: &[(Point
     sync.end_of(tenant, id).await
 }
 
+/// Has as many pairs of runs as there are cases disturbed by crashes at random points, so many in each; `run` gets a tenant of
+/// its own and the crashes of both runs, and tells what is not as it should be.
+pub fn at_random(
+    cases: u32,
+    so_many: std::ops::Range<usize>,
+    run: &impl AsyncFn(&str, [&[(Point, u64)]; 2]) -> Result<()>,
+) -> Result<()> {
+    let crashes = || prop::collection::vec((prop::sample::select(&POINTS[..]), 0_u64..40), so_many.clone());
+    let mut runner = TestRunner::new(Config {
+        cases,
+        failure_persistence: None,
+        ..Config::default()
+    });
+    let (handle, tenants) = (tokio::runtime::Handle::current(), AtomicU64::new(0));
+    let outcome = tokio::task::block_in_place(|| {
+        runner.run(&(crashes(), crashes()), |(in_first, in_second)| {
+            let tenant = format!("t{}", tenants.fetch_add(1, Ordering::SeqCst));
+            handle
+                .block_on(run(&tenant, [&in_first, &in_second]))
+                .map_err(|error| TestCaseError::fail(format!("{error:#}")))
+        })
+    });
+    outcome.map_err(|error| anyhow::anyhow!("{error}"))
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn after_kills_at_random_points_the_target_is_that_of_an_undisturbed_run() -> Result<()> {
     let sync = Sync::by_hand().await?;
@@ -101,45 +126,29 @@ async fn after_kills_at_random_points_the_target_is_that_of_an_undisturbed_run()
     )?;
     let calm = sync.memories("calm").await?;
 
-    let crashes = || prop::collection::vec((prop::sample::select(&POINTS[..]), 0_u64..40), 0..6);
-    let mut runner = TestRunner::new(Config {
-        cases: 12,
-        failure_persistence: None,
-        ..Config::default()
-    });
-    let (handle, tenants) = (tokio::runtime::Handle::current(), AtomicU64::new(0));
-    let outcome = tokio::task::block_in_place(|| {
-        runner.run(&(crashes(), crashes()), |(in_first, in_second)| {
-            let tenant = format!("t{}", tenants.fetch_add(1, Ordering::SeqCst));
-            let disturbed = async {
-                write_first(&sync, &tenant)?;
-                let one = run_through(&sync, &tenant, &in_first).await?;
-                ensure!(
-                    one.body["result"] == first.body["result"],
-                    "the first run: {}",
-                    one.text
-                );
-                write_second(&sync, &tenant)?;
-                let two = run_through(&sync, &tenant, &in_second).await?;
-                ensure!(
-                    two.body["result"] == second.body["result"],
-                    "the second run: {}",
-                    two.text
-                );
-                for count in ["processed", "added", "updated", "deleted", "unchanged", "rejected"] {
-                    let (found, expected) = (&two.body["progress"][count], &second.body["progress"][count]);
-                    ensure!(found == expected, "{count}: {found} instead of {expected}");
-                }
-                let memories = sync.memories(&tenant).await?;
-                ensure!(memories == calm, "{memories:?}");
-                Ok(())
-            };
-            handle
-                .block_on(disturbed)
-                .map_err(|error: anyhow::Error| TestCaseError::fail(format!("{error:#}")))
-        })
-    });
-    outcome.map_err(|error| anyhow::anyhow!("{error}"))
+    at_random(12, 0..6, &async |tenant: &str, [in_first, in_second]| {
+        write_first(&sync, tenant)?;
+        let one = run_through(&sync, tenant, in_first).await?;
+        ensure!(
+            one.body["result"] == first.body["result"],
+            "the first run: {}",
+            one.text
+        );
+        write_second(&sync, tenant)?;
+        let two = run_through(&sync, tenant, in_second).await?;
+        ensure!(
+            two.body["result"] == second.body["result"],
+            "the second run: {}",
+            two.text
+        );
+        for count in ["processed", "added", "updated", "deleted", "unchanged", "rejected"] {
+            let (found, expected) = (&two.body["progress"][count], &second.body["progress"][count]);
+            ensure!(found == expected, "{count}: {found} instead of {expected}");
+        }
+        let memories = sync.memories(tenant).await?;
+        ensure!(memories == calm, "{memories:?}");
+        Ok(())
+    })
 }
 
 #[tokio::test]

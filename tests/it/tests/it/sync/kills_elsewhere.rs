@@ -1,15 +1,11 @@
 //! Workers die over a repository and over a feed: what is delivered in the end is what an undisturbed run delivers.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-
 use anyhow::{Result, ensure};
-use proptest::prelude::*;
-use proptest::test_runner::{Config, TestRunner};
 use serde_json::Value;
-use sync_service::worker::{POINTS, Point};
+use sync_service::worker::Point;
 
 use super::feed::feed;
-use super::kills::run_over;
+use super::kills::{at_random, run_over};
 use super::repository::{Repository, repository};
 use super::service::Sync;
 use super::web::{Web, response};
@@ -73,10 +69,13 @@ impl Origin {
     }
 }
 
-type Crashes = Vec<(Point, u64)>;
-
 /// Runs over both editions with crashes; returns the digests and what is there in the end.
-async fn run(sync: &Sync, origin: Origin, tenant: &str, crashes: [&Crashes; 2]) -> Result<(Value, Value, Vec<String>)> {
+async fn run(
+    sync: &Sync,
+    origin: Origin,
+    tenant: &str,
+    crashes: [&[(Point, u64)]; 2],
+) -> Result<(Value, Value, Vec<String>)> {
     origin.publish(Edition::First).await?;
     let first = run_over(sync, tenant, &origin.body(), crashes[0]).await?;
     origin.publish(Edition::Second).await?;
@@ -88,32 +87,16 @@ async fn run(sync: &Sync, origin: Origin, tenant: &str, crashes: [&Crashes; 2]) 
 
 async fn disturb(make: impl AsyncFn() -> Result<Origin>) -> Result<()> {
     let sync = Sync::by_hand().await?;
-    let calm = run(&sync, make().await?, "calm", [&Vec::new(), &Vec::new()]).await?;
+    let calm = run(&sync, make().await?, "calm", [&[], &[]]).await?;
     ensure!(
         calm.0["digest"].is_string() && calm.0 != calm.1 && calm.2.len() == 44,
         "{calm:?}"
     );
-    let crashes = || prop::collection::vec((prop::sample::select(&POINTS[..]), 0_u64..40), 0..5);
-    let mut runner = TestRunner::new(Config {
-        cases: 6,
-        failure_persistence: None,
-        ..Config::default()
-    });
-    let (handle, tenants) = (tokio::runtime::Handle::current(), AtomicU64::new(0));
-    let outcome = tokio::task::block_in_place(|| {
-        runner.run(&(crashes(), crashes()), |(in_first, in_second)| {
-            let tenant = format!("t{}", tenants.fetch_add(1, Ordering::SeqCst));
-            let disturbed = async {
-                let found = run(&sync, make().await?, &tenant, [&in_first, &in_second]).await?;
-                ensure!(found == calm, "{found:?}");
-                Ok(())
-            };
-            handle
-                .block_on(disturbed)
-                .map_err(|error: anyhow::Error| TestCaseError::fail(format!("{error:#}")))
-        })
-    });
-    outcome.map_err(|error| anyhow::anyhow!("{error}"))
+    at_random(6, 0..5, &async |tenant: &str, crashes| {
+        let found = run(&sync, make().await?, tenant, crashes).await?;
+        ensure!(found == calm, "{found:?}");
+        Ok(())
+    })
 }
 
 #[tokio::test(flavor = "multi_thread")]
