@@ -9,7 +9,7 @@ use sqlx::PgPool;
 use uuid::Uuid;
 
 use aeterna_kit::auth::TenantScope;
-use aeterna_projection::store::point::hex;
+use aeterna_kit::hex::hex;
 use aeterna_projection::store::{Found, Stamp, Store};
 use aeterna_projection::truth::{self, Kind, Row, State, WriteItem};
 use aeterna_tenancy::Generation;

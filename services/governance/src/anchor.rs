@@ -7,8 +7,9 @@ use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
 
+use aeterna_kit::hex::hex;
+
 use crate::audit::checkpoint::{Checkpoint, Forged};
-use crate::audit::hex;
 use crate::signing::Signer;
 
 /// The directory of checkpoints, and the key they are signed with.

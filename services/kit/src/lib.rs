@@ -10,6 +10,7 @@ pub mod clock;
 pub mod config;
 pub mod db;
 pub mod document;
+pub mod hex;
 pub mod http;
 pub mod ids;
 pub mod migrate;

@@ -49,18 +49,6 @@ fn append_string(text: &mut String, string: &str) {
     text.push_str(&Value::String(clean).to_string());
 }
 
-/// Writes bytes in hexadecimal.
-#[must_use]
-pub fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes
-        .iter()
-        .fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

@@ -10,9 +10,9 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
+use aeterna_kit::hex::hex;
 use aeterna_kit::ids::TenantId;
 
-use crate::canonical::hex;
 use crate::engine::{Active, Compiled};
 use crate::rbac::Role;
 use crate::rbac::holding::{Holding, Source};

@@ -9,8 +9,9 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use utoipa::ToSchema;
 
+use aeterna_kit::hex::hex;
+
 use super::checkpoint::Checkpoint;
-use super::hex;
 
 /// What the first event stands on.
 pub const GENESIS: [u8; 32] = [0; 32];

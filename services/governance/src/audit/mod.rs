@@ -14,9 +14,9 @@ use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::canonical;
+use aeterna_kit::hex::hex;
 
-pub use crate::canonical::hex;
+use crate::canonical;
 
 /// Longest text of an event that comes from outside, in bytes; the rest is cut off.
 const LONGEST: usize = 512;

@@ -9,11 +9,13 @@ use sqlx::PgPool;
 
 use aeterna_kit::auth::TenantScope;
 use aeterna_kit::clock;
+use aeterna_kit::hex::hex;
 use aeterna_kit::ids::TenantId;
 
 use crate::anchor::Anchor;
 use crate::audit::checkpoint::Checkpoint;
-use crate::audit::{hex, spell_time};
+
+use crate::audit::spell_time;
 use crate::store::Scoped;
 use crate::store::audit::{self, Head};
 

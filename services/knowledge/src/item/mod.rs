@@ -17,6 +17,8 @@ use sha2::{Digest as _, Sha256};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use aeterna_kit::hex::hex;
+
 pub use kind::{Kind, Severity};
 pub use layer::Layer;
 pub use status::Status;
@@ -145,17 +147,4 @@ impl From<Stored> for Item {
 #[must_use]
 pub fn fingerprint(hash: &[u8]) -> String {
     format!("sha256:{}", hex(hash))
-}
-
-/// Returns bytes as lower-case hex.
-#[must_use]
-pub fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes
-        .iter()
-        .fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-            // Writing to a string does not fail.
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
 }

@@ -83,7 +83,7 @@ impl Cached {
             "{}:embedding:{}:{}",
             scope.tenant(),
             self.name,
-            aeterna_projection::store::point::hex(digest)
+            aeterna_kit::hex::hex(digest)
         )
     }
 

@@ -4,7 +4,7 @@ use sqlx::postgres::PgRow;
 use sqlx::{FromRow, Row as _};
 use uuid::Uuid;
 
-use aeterna_projection::store::point::hex;
+use aeterna_kit::hex::hex;
 
 use crate::layer::Layer;
 use crate::memory::Memory;

@@ -15,9 +15,10 @@ use serde_json::json;
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
+use aeterna_kit::hex::hex;
+
 use super::{Decision, Question, Scope, Slice, builtin, is_about};
 use crate::canonical;
-use crate::canonical::hex;
 use crate::policy::constraint::Rule;
 use crate::policy::merge::{Part, merge};
 use crate::policy::{Document, cedar};

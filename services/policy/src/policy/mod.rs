@@ -16,10 +16,10 @@ use serde_json::json;
 use sha2::{Digest as _, Sha256};
 use utoipa::ToSchema;
 
+use aeterna_kit::hex::hex;
 use aeterna_kit::problem::{Code, FieldError, Problem};
 
 use crate::canonical;
-use crate::canonical::hex;
 use crate::engine::Scope;
 use crate::text;
 use constraint::Rule;

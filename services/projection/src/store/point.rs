@@ -5,6 +5,8 @@ use std::collections::HashMap;
 use qdrant_client::qdrant::{NamedVectors, PointStruct, Value, Vector};
 use uuid::Uuid;
 
+use aeterna_kit::hex::hex;
+
 use super::{Stamp, VECTOR};
 use crate::truth::{Row, State};
 
@@ -73,17 +75,4 @@ fn pairs(identifiers: &serde_json::Value) -> Vec<String> {
     let all = identifiers.as_object().into_iter().flatten();
     all.filter_map(|(name, value)| Some(pair(name, value.as_str()?)))
         .collect()
-}
-
-/// Writes bytes as lower-case hex.
-#[must_use]
-pub fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes
-        .iter()
-        .fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-            // Writing to a String does not fail.
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
 }

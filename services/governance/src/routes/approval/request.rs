@@ -13,6 +13,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use aeterna_kit::auth::Caller;
+use aeterna_kit::hex::hex;
 use aeterna_kit::http::extract::Json;
 use aeterna_kit::problem::{Code, Problem};
 use aeterna_policy::text::is_text;
@@ -23,7 +24,6 @@ use super::view::{View, details};
 use crate::admission::Admitted;
 use crate::approval::rules::{self, Risk};
 use crate::approval::{Request as Core, Revision, Status, Step};
-use crate::audit::hex;
 use crate::canonical;
 use crate::engine::{Resource, Scope};
 use crate::origin::Origin;

@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 use utoipa::{IntoParams, ToSchema};
 
 use aeterna_kit::auth::Caller;
+use aeterna_kit::hex::hex;
 use aeterna_kit::http::extract::Query;
 use aeterna_kit::page;
 use aeterna_kit::problem::{Code, Problem};
@@ -17,7 +18,7 @@ use aeterna_policy::text::is_line;
 
 use crate::admission::Admitted;
 use crate::audit::chain::Link;
-use crate::audit::{Outcome, csv, hex, spell_time};
+use crate::audit::{Outcome, csv, spell_time};
 use crate::canonical;
 use crate::origin::{Origin, Via};
 use crate::rbac::action;
@@ -144,9 +145,7 @@ pub async fn list(
         equal: check(&asked)?,
         since: asked.since.map(spell_time),
         until: asked.until.map(spell_time),
-        before: list
-            .position(asked.cursor.as_deref())?
-            .and_then(|text| text.parse().ok()),
+        before: list.place(asked.cursor.as_deref())?,
         // One more than asked for tells whether there is a next page.
         limit: i64::from(size) + 1,
     };

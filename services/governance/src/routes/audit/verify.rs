@@ -7,13 +7,13 @@ use serde_json::{Map, json};
 use utoipa::{IntoParams, ToSchema};
 
 use aeterna_kit::auth::Caller;
+use aeterna_kit::hex::hex;
 use aeterna_kit::http::extract::Query;
 use aeterna_kit::problem::{Code, Problem};
 
 use crate::admission::Admitted;
 use crate::audit::chain::{Break, Fault, Walk};
 use crate::audit::checkpoint::Checkpoint;
-use crate::audit::hex;
 use crate::origin::Origin;
 use crate::rbac::action;
 use crate::state::State;

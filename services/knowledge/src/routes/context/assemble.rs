@@ -17,6 +17,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use aeterna_kit::auth::Caller;
+use aeterna_kit::hex::hex;
 use aeterna_kit::http::extract::Json;
 use aeterna_kit::problem::{Code, Problem};
 use aeterna_policy::guard::Judge;
@@ -25,7 +26,7 @@ use super::gather::{Gathered, gather};
 use crate::context::pack::pack;
 use crate::context::rank::{Reason, Taste, rank};
 use crate::context::{Candidate, Depth, Source};
-use crate::item::{Layer, hex};
+use crate::item::Layer;
 use crate::path::ItemPath;
 use crate::state::State;
 use crate::tokens::ENCODING;

@@ -10,6 +10,7 @@ use sha2::{Digest as _, Sha256};
 use utoipa::ToSchema;
 
 use aeterna_kit::auth::Caller;
+use aeterna_kit::hex::hex;
 use aeterna_kit::http::extract::Json;
 use aeterna_kit::problem::{Code, Problem};
 use aeterna_policy::guard::Judge;
@@ -18,7 +19,7 @@ use super::material::{EventBody, Material, collect};
 use crate::access::Rights;
 use crate::item::change::Precondition;
 use crate::item::draft::Draft;
-use crate::item::{Item, Kind, Layer, Status, hex};
+use crate::item::{Item, Kind, Layer, Status};
 use crate::notes::Sections;
 use crate::notes::plain::{line, plain};
 use crate::notes::redact::redact;

@@ -333,7 +333,7 @@ fn assemble(caller: &Caller, item: &WriteItem, written: &Written, model: String)
         tags: item.tags.clone(),
         importance: item.importance,
         version: written.version.unwrap_or_default(),
-        content_hash: aeterna_projection::store::point::hex(&item.content_hash),
+        content_hash: aeterna_kit::hex::hex(&item.content_hash),
         embedding_model: model,
         created_at: written.created_at.unwrap_or(now),
         updated_at: written.updated_at.unwrap_or(now),

@@ -67,15 +67,9 @@ fn unknown(what: &str) -> Error {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use aeterna_kit::hex::hex;
 
-    fn hex(bytes: &[u8]) -> String {
-        use std::fmt::Write as _;
-        bytes.iter().fold(String::new(), |mut hex, byte| {
-            write!(hex, "{byte:02x}").expect("a string takes it");
-            hex
-        })
-    }
+    use super::*;
 
     #[test]
     fn digest_and_hmac_are_those_of_the_standards() {

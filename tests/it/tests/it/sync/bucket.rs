@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use aeterna_kit::hex::hex;
 use anyhow::{Result, ensure};
 use axum::response::Response;
 use serde_json::{Value, json};
@@ -66,13 +67,7 @@ impl Bucket {
 }
 
 fn tag(text: &str) -> String {
-    Sha256::digest(text)
-        .iter()
-        .take(8)
-        .fold(String::new(), |mut hex, byte| {
-            let _ = write!(hex, "{byte:02x}");
-            hex
-        })
+    hex(Sha256::digest(text).get(..8).unwrap_or_default())
 }
 
 fn answer(held: &Held, asked: &Asked) -> Response {

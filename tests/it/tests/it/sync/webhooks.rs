@@ -1,7 +1,6 @@
 //! Webhooks in GitHub's shape: signed, taken once, and never lost behind an active job.
 
-use std::fmt::Write as _;
-
+use aeterna_kit::hex::hex;
 use anyhow::{Context as _, Result, ensure};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use reqwest::Method;
@@ -18,11 +17,7 @@ const SECRET: &str = "It's a Secret to Everybody";
 fn sign(secret: &str, body: &str) -> Result<String> {
     let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes())?;
     mac.update(body.as_bytes());
-    let mut signature = "sha256=".to_owned();
-    for byte in mac.finalize().into_bytes() {
-        write!(signature, "{byte:02x}")?;
-    }
-    Ok(signature)
+    Ok(format!("sha256={}", hex(&mac.finalize().into_bytes())))
 }
 
 /// A delivery as GitHub sends it: it names no tenant but in its path.
