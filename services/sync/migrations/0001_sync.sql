@@ -151,10 +151,13 @@ begin
     order by t.served_at, t.tenant_id
     for update of t skip locked limit 1;
     if not found then return; end if;
+    -- Counted again: what was claimed between the look above and its lock is not in what that statement saw.
     select j.id into found_id from sync.jobs j
     where j.tenant_id = turn.tenant_id and (
         (j.status = 'queued' and j.run_after <= clock_timestamp())
         or (j.status in ('running', 'cancelling') and j.lease_until <= clock_timestamp()))
+      and (select count(*) from sync.jobs c where c.tenant_id = turn.tenant_id
+              and c.status in ('running', 'cancelling') and c.lease_until > clock_timestamp()) < p_at_once
     order by j.run_after, j.id
     for update of j skip locked limit 1;
     if not found then return; end if;

@@ -43,18 +43,34 @@ struct Push {
     reference: String,
 }
 
-/// Tells whether an event may have changed a source: a push, to the branch that is followed if one is named.
+/// What is read of an event about an issue.
+#[derive(Debug, Deserialize)]
+struct Issues {
+    repository: Repository,
+}
+
+#[derive(Debug, Deserialize)]
+struct Repository {
+    full_name: String,
+}
+
+/// Tells whether an event may have changed a source: an issue of the repository whose issues are followed; for all others a
+/// push, to the branch that is followed if one is named. What cannot be read may have.
 #[must_use]
 pub fn concerns(source: &Source, event: &str, body: &[u8]) -> bool {
-    if event != "push" {
-        return false;
-    }
     match source {
-        Source::Git(git) => match (&git.branch, serde_json::from_slice::<Push>(body)) {
-            (Some(branch), Ok(push)) => push.reference.strip_prefix("refs/heads/") == Some(branch),
-            (None, _) | (Some(_), Err(_)) => true,
-        },
-        Source::Directory(_) | Source::HttpNdjson(_) | Source::S3(_) | Source::KnowledgeToMemory(_) => true,
+        Source::Github(github) => {
+            let is_ours = |issues: Issues| issues.repository.full_name.eq_ignore_ascii_case(&github.repository);
+            event == "issues" && serde_json::from_slice(body).map_or(true, is_ours)
+        }
+        Source::Git(git) => {
+            let is_followed = |push: Push| match &git.branch {
+                Some(branch) => push.reference.strip_prefix("refs/heads/") == Some(branch),
+                None => true,
+            };
+            event == "push" && serde_json::from_slice(body).map_or(true, is_followed)
+        }
+        Source::Directory(_) | Source::HttpNdjson(_) | Source::S3(_) | Source::KnowledgeToMemory(_) => event == "push",
     }
 }
 
@@ -100,6 +116,17 @@ mod tests {
         assert!(!concerns(&git(Some("main")), "issues", push) && !concerns(&git(None), "ping", push));
         // What cannot be read may concern it.
         assert!(concerns(&git(Some("main")), "push", b"payload=%7B%7D"));
+    }
+
+    #[test]
+    fn an_event_concerns_the_issues_of_its_own_repository() {
+        let config = serde_json::json!({"type": "github", "config": {"repository": "team/docs"}});
+        let github: Source = serde_json::from_value(config).expect("a source");
+        let of = |name: &str| format!(r#"{{"action": "edited", "repository": {{"full_name": "{name}"}}}}"#);
+        assert!(concerns(&github, "issues", of("Team/Docs").as_bytes()));
+        assert!(!concerns(&github, "issues", of("team/other").as_bytes()));
+        assert!(!concerns(&github, "push", of("team/docs").as_bytes()));
+        assert!(concerns(&github, "issues", b"payload=%7B%7D"));
     }
 
     proptest! {

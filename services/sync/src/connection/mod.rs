@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use aeterna_kit::problem::{Code, Problem};
 
-pub use source::{Directory, Git, HttpNdjson, KnowledgePointers, S3, Source};
+pub use source::{Directory, Git, Github, HttpNdjson, IssueState, KnowledgePointers, S3, Source};
 pub use target::{KnowledgeTarget, MemoryTarget, Target};
 
 /// Longest text of a connection's settings, in bytes.

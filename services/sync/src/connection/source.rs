@@ -18,6 +18,8 @@ pub enum Source {
     HttpNdjson(HttpNdjson),
     /// Markdown files of a git repository.
     Git(Git),
+    /// Issues of a repository, through GitHub's REST API.
+    Github(Github),
     /// Markdown objects of a bucket that speaks S3.
     S3(S3),
     /// Items of the knowledge service, as memories that point to them.
@@ -29,7 +31,7 @@ impl Source {
     #[must_use]
     pub fn origin(&self) -> &'static str {
         match self {
-            Self::Directory(_) | Self::HttpNdjson(_) | Self::Git(_) | Self::S3(_) => "import",
+            Self::Directory(_) | Self::HttpNdjson(_) | Self::Git(_) | Self::Github(_) | Self::S3(_) => "import",
             Self::KnowledgeToMemory(_) => "knowledge",
         }
     }
@@ -41,6 +43,7 @@ impl Source {
             Self::Directory(_) | Self::KnowledgeToMemory(_) => None,
             Self::HttpNdjson(feed) => feed.secret_ref.as_deref().map(|name| (name, feed.url.as_str())),
             Self::Git(git) => git.secret_ref.as_deref().map(|name| (name, git.url.as_str())),
+            Self::Github(github) => github.secret_ref.as_deref().map(|name| (name, github.api_url.as_str())),
             Self::S3(bucket) => bucket
                 .secret_ref
                 .as_deref()
@@ -137,6 +140,55 @@ pub struct Git {
     pub secret_ref: Option<String>,
 }
 
+/// Issues of a repository through GitHub's REST API. Each is a Markdown text at `issues/<number>.md`; pull requests and comments
+/// are not read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Github {
+    /// Where the API is, http or https; `https://api.github.com` unless said. On a server of one's own
+    /// `https://github.example.com/api/v3`.
+    #[serde(default = "github_api")]
+    pub api_url: String,
+    /// The repository: `owner/name`.
+    pub repository: String,
+    /// Which issues; all unless said.
+    #[serde(default)]
+    pub state: IssueState,
+    /// The name of the secret that is sent as a bearer token, to the API's origin alone; the secret's list of origins must
+    /// have it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret_ref: Option<String>,
+}
+
+/// Which issues are wanted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum IssueState {
+    /// Those that are open; one that is closed is removed.
+    Open,
+    /// Those that are closed.
+    Closed,
+    /// Both.
+    #[default]
+    All,
+}
+
+impl IssueState {
+    /// Tells whether an issue in a state of GitHub's is wanted.
+    #[must_use]
+    pub fn wants(self, state: &str) -> bool {
+        match self {
+            Self::All => true,
+            Self::Open => state == "open",
+            Self::Closed => state == "closed",
+        }
+    }
+}
+
+fn github_api() -> String {
+    "https://api.github.com".to_owned()
+}
+
 /// Markdown objects of a bucket, through the API of S3.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -182,6 +234,13 @@ pub(super) fn check(source: &Source) -> Result<(), Problem> {
             check_words("/source/config/kinds", &pointers.kinds, &KINDS)?;
             check_words("/source/config/status", &pointers.status, &STATUSES)?;
         }
+        Source::Github(github) => {
+            check_url("/source/config/apiUrl", &github.api_url)?;
+            if !is_repository(&github.repository) {
+                let message = "owner/name, such as kubernetes/website";
+                return Err(Problem::field(Code::InvalidBody, "/source/config/repository", message));
+            }
+        }
         Source::S3(bucket) => {
             check_url("/source/config/endpoint", &bucket.endpoint)?;
             check_path("/source/config/prefix", &bucket.prefix)?;
@@ -212,6 +271,14 @@ fn is_branch(name: &str) -> bool {
     let segment = |segment: &str| !segment.is_empty() && !segment.starts_with(['.', '-']) && !segment.ends_with('.');
     let is_whole = name.len() <= 255 && name.chars().all(fits) && name.split('/').all(segment);
     is_whole && !name.contains("..") && !name.to_ascii_lowercase().ends_with(".lock")
+}
+
+/// Tells whether a name is one that GitHub gives: an owner, a slash, the repository's own.
+fn is_repository(name: &str) -> bool {
+    let fits = |char: char| char.is_ascii_alphanumeric() || matches!(char, '-' | '_' | '.');
+    let part = |part: &str| (1..=100).contains(&part.len()) && part.chars().all(fits) && part != "." && part != "..";
+    name.split_once('/')
+        .is_some_and(|(owner, name)| part(owner) && part(name))
 }
 
 /// Checks the name of a bucket or a region.
@@ -245,6 +312,18 @@ fn check_url(pointer: &str, url: &str) -> Result<(), Problem> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_repository_has_an_owner_and_a_name() {
+        for name in ["kubernetes/website", "a/.github", "a-b/c_d.e"] {
+            assert!(is_repository(name), "{name}");
+        }
+        for name in [
+            "", "a", "a/", "/a", "a/b/c", "a/..", "./a", "a/b c", "a/ü", "a/b?x", "a/%2e",
+        ] {
+            assert!(!is_repository(name), "{name}");
+        }
+    }
 
     #[test]
     fn a_branch_has_a_name_that_git_would_take() {

@@ -41,6 +41,8 @@ impl Mode {
 pub struct Options {
     /// More than a fifth of the items may vanish.
     pub allow_mass_delete: bool,
+    /// Nothing is asked of the target.
+    pub dry_run: bool,
     /// What the run may take.
     pub limits: Limits,
     /// Only this item: a rejected one that is tried again.
@@ -137,14 +139,16 @@ pub struct Job {
     pub status: Status,
     /// How much of the source it looks at.
     pub mode: Mode,
+    /// Whether it only tells what it would do.
+    pub dry_run: bool,
     /// How often a worker took it.
     pub attempt: i32,
-    /// What it has done.
+    /// What it has done; of a dry run what it would have.
     pub progress: Progress,
     /// Why it stopped last, if it did.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<failure::Shown>,
-    /// What it found in the end.
+    /// What it found in the end; nothing for a dry run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub result: Option<Outcome>,
     /// When somebody asked for its end.

@@ -5,6 +5,7 @@
 //! and never with the credential to another origin. No proxy of the environment is used: it would resolve names unseen.
 
 pub mod guard;
+pub(crate) mod link;
 mod resolve;
 
 use std::io::Read as _;
@@ -200,6 +201,17 @@ pub(crate) fn away(url: &Url, error: &reqwest::Error) -> Failure {
         "does not answer"
     };
     Failure::new(Class::Transient, "SOURCE_AWAY", format!("{} {how}", place(url)))
+}
+
+/// Makes the header that shows a secret as a bearer token.
+///
+/// # Errors
+/// `SECRET_UNFIT` when it does not fit into a header.
+pub(crate) fn bearer(secret: &str) -> Result<HeaderValue, Failure> {
+    let mut value = HeaderValue::try_from(format!("Bearer {secret}"))
+        .map_err(|_| Failure::new(Class::Config, "SECRET_UNFIT", "the secret does not fit into a header"))?;
+    value.set_sensitive(true);
+    Ok(value)
 }
 
 /// Reads an answer to its end; one that is longer than `most` is refused, also when it says so only once it is unpacked.

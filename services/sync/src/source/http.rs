@@ -16,10 +16,10 @@ use sha2::{Digest as _, Sha256};
 use tokio::sync::Mutex;
 
 use super::feed::{self, Form, Place};
-use super::{Found, Listed, PAGE, Page, blocking};
+use super::{Listed, PAGE, Page, blocking, texts};
 use crate::connection::HttpNdjson;
 use crate::job::{Class, Failure};
-use crate::outbound::{self, Ask, Outbound};
+use crate::outbound::{self, Ask, Outbound, link};
 
 /// Largest document, in bytes, as it is when it is unpacked.
 const DOCUMENT: u64 = 32 << 20;
@@ -95,7 +95,7 @@ impl Feed {
             outbound,
             settings: settings.clone(),
             url,
-            authorization: secret.map(bearer).transpose()?,
+            authorization: secret.map(outbound::bearer).transpose()?,
             known: known.unwrap_or_default(),
             most,
             is_unchanged: false,
@@ -247,13 +247,16 @@ impl Feed {
             last_modified: said(header::LAST_MODIFIED),
         };
         let form = Form::of(&said(header::CONTENT_TYPE).unwrap_or_default());
-        let link = said(header::LINK).and_then(|link| next_link(&link));
+        let named = said(header::LINK).and_then(|header| link::next(&header));
         let bytes = outbound::read(&from, response, DOCUMENT).await?;
         let hash = URL_SAFE_NO_PAD.encode(Sha256::digest(&bytes));
         let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
         let (settings, most) = (self.settings.clone(), self.most);
         let document = blocking(move || feed::read(&bytes, form, &settings, Place { number, most })).await?;
-        let next = link.or(document.next).map(|next| resolve(&from, &next)).transpose()?;
+        let next = named
+            .or(document.next)
+            .map(|next| link::resolve(&from, &next))
+            .transpose()?;
         Ok(Some(Held {
             url: url.to_string(),
             hash,
@@ -265,65 +268,15 @@ impl Feed {
     }
 }
 
-/// Texts are counted when they are taken.
-fn texts(items: &[Listed]) -> u64 {
-    let length = |item: &Listed| match &item.found {
-        Found::Text(text) => u64::try_from(text.len()).unwrap_or(u64::MAX),
-        Found::Listed | Found::Gone | Found::Unfit(_) => 0,
-    };
-    items.iter().map(length).sum()
-}
-
-fn bearer(secret: &str) -> Result<HeaderValue, Failure> {
-    let mut value = HeaderValue::try_from(format!("Bearer {secret}"))
-        .map_err(|_| Failure::new(Class::Config, "SECRET_UNFIT", "the secret does not fit into a header"))?;
-    value.set_sensitive(true);
-    Ok(value)
-}
-
 fn put(headers: &mut HeaderMap, name: HeaderName, value: Option<&str>) {
     if let Some(value) = value.and_then(|value| HeaderValue::from_str(value).ok()) {
         headers.insert(name, value);
     }
 }
 
-fn resolve(from: &Url, next: &str) -> Result<Url, Failure> {
-    let strange = |message: &str| Failure::new(Class::Data, "FEED_UNREADABLE", format!("the next document: {message}"));
-    let next = from.join(next).map_err(|_| strange("this is not a URL"))?;
-    outbound::parse_url(next.as_str()).map_err(strange)
-}
-
-/// Finds the next document in a `Link` header (RFC 8288).
-fn next_link(header: &str) -> Option<String> {
-    header.split(',').find_map(|link| {
-        let (target, parameters) = link.trim().strip_prefix('<')?.split_once('>')?;
-        let is_next = |parameter: &str| {
-            let (name, value) = parameter.split_once('=')?;
-            let value = value.trim().trim_matches('"');
-            let is_rel = name.trim().eq_ignore_ascii_case("rel");
-            (is_rel
-                && value
-                    .split_ascii_whitespace()
-                    .any(|rel| rel.eq_ignore_ascii_case("next")))
-            .then_some(())
-        };
-        parameters.split(';').find_map(is_next).map(|()| target.to_owned())
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_next_document_is_found_in_a_link_header() {
-        let github = r#"<https://x/feed?page=1>; rel="prev", <https://x/feed?page=3>; rel="next", <https://x/feed?page=9>; rel="last""#;
-        assert_eq!(next_link(github).as_deref(), Some("https://x/feed?page=3"));
-        assert_eq!(next_link("<b>; title=x; REL=next").as_deref(), Some("b"));
-        for none in ["", "<a>", "<a>; rel=prev", "a; rel=next", "<a; rel=next"] {
-            assert_eq!(next_link(none), None, "{none}");
-        }
-    }
 
     #[tokio::test]
     async fn a_feed_without_an_end_is_given_up() {
@@ -338,15 +291,5 @@ mod tests {
         assert_eq!((failure.class, failure.code), (Class::Data, "FEED_ENDLESS"));
         let failure = feed.page(Some(&json!("nonsense"))).await.expect_err("refused");
         assert_eq!(failure.code, "CURSOR_FOREIGN");
-    }
-
-    #[test]
-    fn the_next_document_is_relative_to_the_one_that_names_it_and_of_the_web() {
-        let from = Url::parse("https://example.com/a/feed").expect("a URL");
-        assert_eq!(
-            resolve(&from, "?page=2").expect("a URL").as_str(),
-            "https://example.com/a/feed?page=2"
-        );
-        assert!(resolve(&from, "file:///etc/passwd").is_err() && resolve(&from, "https://a@b/").is_err());
     }
 }

@@ -8,6 +8,7 @@ mod bucket;
 mod directory;
 mod feed;
 mod git;
+mod github;
 mod http;
 mod knowledge;
 mod record;
@@ -156,6 +157,8 @@ pub enum Source {
     Http(http::Feed),
     /// Markdown files of a git repository.
     Git(Box<git::Git>),
+    /// Issues of a repository.
+    Github(github::Github),
     /// Markdown objects of a bucket.
     Bucket(bucket::Bucket),
     /// Knowledge that is pointed to.
@@ -186,6 +189,17 @@ impl Source {
                 let outbound = places.outbound.clone();
                 let most = opening.options.limits.max_items;
                 Self::Http(http::Feed::open(outbound, settings, secret.as_deref(), opening.base(), most).await?)
+            }
+            connection::Source::Github(settings) => {
+                let (base, position) = (opening.base(), opening.position);
+                let outbound = places.outbound.clone();
+                Self::Github(github::Github::open(
+                    outbound,
+                    settings,
+                    secret.as_deref(),
+                    base,
+                    position,
+                )?)
             }
             connection::Source::S3(settings) => {
                 let (outbound, most) = (places.outbound.clone(), opening.options.limits.max_items);
@@ -218,10 +232,13 @@ impl Source {
     pub fn coverage(&self) -> Coverage {
         match self {
             Self::Http(feed) if feed.is_unchanged() => Coverage::Changes { gone: 0 },
+            Self::Github(github) if !github.is_whole() => Coverage::Changes { gone: 0 },
             Self::Git(git) => git
                 .vanished()
                 .map_or(Coverage::Whole, |gone| Coverage::Changes { gone }),
-            Self::Directory(_) | Self::Http(_) | Self::Bucket(_) | Self::Knowledge(_) => Coverage::Whole,
+            Self::Directory(_) | Self::Http(_) | Self::Github(_) | Self::Bucket(_) | Self::Knowledge(_) => {
+                Coverage::Whole
+            }
         }
     }
 
@@ -234,6 +251,7 @@ impl Source {
             Self::Directory(directory) => directory.page(position),
             Self::Http(feed) => feed.page(position).await,
             Self::Git(git) => git.page(position),
+            Self::Github(github) => github.page(position).await,
             Self::Bucket(bucket) => bucket.page(position),
             Self::Knowledge(knowledge) => knowledge.page(position),
         }
@@ -249,8 +267,8 @@ impl Source {
                 let (directory, id) = (directory.clone(), external_id.to_owned());
                 blocking(move || Ok(directory.read(&id))).await
             }
-            // Its texts come with the list.
-            Self::Http(_) => Ok(Found::Gone),
+            // Their texts come with the list.
+            Self::Http(_) | Self::Github(_) => Ok(Found::Gone),
             Self::Git(git) => git.read(external_id).await,
             Self::Bucket(bucket) => bucket.read(external_id).await,
             Self::Knowledge(knowledge) => knowledge.read(external_id).await,
@@ -264,7 +282,10 @@ impl Places {
     pub fn has(&self, source: &connection::Source) -> bool {
         let is_set_up = match source {
             connection::Source::Directory(_) => self.directory_root.is_some(),
-            connection::Source::HttpNdjson(_) | connection::Source::Git(_) | connection::Source::S3(_) => true,
+            connection::Source::HttpNdjson(_)
+            | connection::Source::Git(_)
+            | connection::Source::Github(_)
+            | connection::Source::S3(_) => true,
             connection::Source::KnowledgeToMemory(_) => self.services.has_knowledge(),
         };
         is_set_up && (source.secret().is_none() || self.secrets.is_set_up())
@@ -327,6 +348,15 @@ fn text_of(bytes: Vec<u8>) -> Found {
             ))
         }
     }
+}
+
+/// Returns the bytes of the texts of a list, which are counted when they are taken.
+fn texts(items: &[Listed]) -> u64 {
+    let length = |item: &Listed| match &item.found {
+        Found::Text(text) => u64::try_from(text.len()).unwrap_or(u64::MAX),
+        Found::Listed | Found::Gone | Found::Unfit(_) => 0,
+    };
+    items.iter().map(length).sum()
 }
 
 /// Says that an item is too large.

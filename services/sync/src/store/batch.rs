@@ -29,6 +29,8 @@ pub enum Became {
         /// Its version in the source.
         source_version: Option<String>,
     },
+    /// It was met, and nothing was asked of the target.
+    Met,
     /// It is no longer in the target.
     Removed,
     /// What crashes may have left of it is no longer in the target.
@@ -105,7 +107,7 @@ pub async fn commit(pool: &PgPool, fence: &Fence, batch: Batch<'_>) -> Result<()
         if batch
             .settled
             .iter()
-            .any(|settled| !matches!(settled.became, Became::Kept { .. }))
+            .any(|settled| !matches!(settled.became, Became::Kept { .. } | Became::Met))
         {
             unsettle(&mut tx, fence).await?;
         }
@@ -170,6 +172,11 @@ async fn settle(tx: &mut PgConnection, fence: &Fence, settled: &Settled) -> Resu
         )
         .bind(fence.job)
         .bind(source_version),
+        Became::Met => of_item(
+            "insert into sync.items (tenant_id, connection_id, external_id, seen_by) values ($1, $2, $3, $4)
+             on conflict (tenant_id, connection_id, external_id) do update set seen_by = $4",
+        )
+        .bind(fence.job),
         Became::Removed => {
             of_item("delete from sync.items where tenant_id = $1 and connection_id = $2 and external_id = $3")
         }
@@ -189,7 +196,7 @@ async fn settle(tx: &mut PgConnection, fence: &Fence, settled: &Settled) -> Resu
     .await
     .map_err(cannot("settle an item"))?;
     match &settled.became {
-        Became::Cleared => return Ok(()),
+        Became::Cleared | Became::Met => return Ok(()),
         Became::Rejected { code, message, .. } => of_item(
             "insert into sync.rejects as r (tenant_id, connection_id, external_id, id, job_id, code, message)
              values ($1, $2, $3, $4, $5, $6, $7)

@@ -6,10 +6,11 @@ use sqlx::postgres::PgRow;
 use sqlx::types::Json;
 use sqlx::{FromRow, Row as _};
 
-use crate::job::{Job, Mode, Outcome, Status, failure};
+use crate::job::{Job, Mode, Options, Outcome, Status, failure};
 
 /// The select list that [`Job`] reads; `j` is the alias of the row.
-pub(super) const JOB: &str = "j.id, j.connection_id, j.status, j.mode, j.attempt, j.progress, j.error, j.digest,
+pub(super) const JOB: &str =
+    "j.id, j.connection_id, j.status, j.mode, j.options, j.attempt, j.progress, j.error, j.digest,
     j.cancel_requested_at, j.cancel_reason, j.created_by, j.created_at, j.started_at, j.heartbeat_at, j.finished_at,
     j.revision";
 
@@ -20,6 +21,7 @@ impl FromRow<'_, PgRow> for Job {
             connection_id: row.try_get("connection_id")?,
             status: status(row)?,
             mode: mode(row)?,
+            dry_run: json::<Options>(row, "options")?.dry_run,
             attempt: row.try_get("attempt")?,
             progress: json(row, "progress")?,
             error: row

@@ -161,6 +161,32 @@ impl Run<'_> {
         Ok(())
     }
 
+    /// Counts what a run would do, and marks the items as met.
+    async fn foresee(&mut self, works: Vec<Work>, mut settled: Vec<Settled>, next: &Cursor) -> Result<(), Stop> {
+        for work in works {
+            let met = Settled {
+                external_id: work.external_id,
+                became: Became::Met,
+            };
+            self.settle(&mut settled, met, work.counts)?;
+        }
+        self.commit(&settled, Some(next)).await?;
+        self.claimed.failures = 0;
+        Ok(())
+    }
+
+    async fn commit(&self, settled: &[Settled], next: Option<&Cursor>) -> Result<(), Stop> {
+        let cursor = next.map(|next| serde_json::json!(next));
+        let batch = Batch {
+            settled,
+            progress: &self.claimed.progress,
+            cursor: cursor.as_ref(),
+        };
+        store::commit(&self.context.pool, &self.claimed.fence, batch).await?;
+        self.context.probe.reach(Point::Committed).await;
+        Ok(())
+    }
+
     /// Records the intents, asks the target, commits what came of it, and stops when something did not.
     pub(super) async fn carry_out(
         &mut self,
@@ -169,6 +195,9 @@ impl Run<'_> {
         mut settled: Vec<Settled>,
         next: &Cursor,
     ) -> Result<(), Stop> {
+        if self.claimed.options.dry_run {
+            return self.foresee(works, settled, next).await;
+        }
         let fence = self.claimed.fence.clone();
         if !works.is_empty() {
             let intents: Vec<(&str, &str)> = works.iter().filter_map(Work::intent).collect();
@@ -196,14 +225,7 @@ impl Run<'_> {
             }
         }
         // Where an item is open, the batch is: the cursor stays before it.
-        let cursor = stop.is_none().then(|| serde_json::json!(next));
-        let batch = Batch {
-            settled: &settled,
-            progress: &self.claimed.progress,
-            cursor: cursor.as_ref(),
-        };
-        store::commit(&self.context.pool, &fence, batch).await?;
-        self.context.probe.reach(Point::Committed).await;
+        self.commit(&settled, stop.is_none().then_some(next)).await?;
         if let Some(stop) = stop {
             return Err(stop);
         }

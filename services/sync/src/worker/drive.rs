@@ -142,7 +142,7 @@ fn ending(whole: Whole) -> Ending {
     Ending {
         event,
         error: None,
-        digest: Some(whole.digest),
+        digest: whole.digest,
         state: whole.state,
     }
 }

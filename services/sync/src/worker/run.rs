@@ -41,7 +41,7 @@ pub(super) enum Stop {
 /// What a walk found at its end.
 #[derive(Debug)]
 pub(super) struct Whole {
-    pub digest: String,
+    pub digest: Option<String>,
     pub has_rejects: bool,
     pub state: Option<Value>,
 }
@@ -136,6 +136,13 @@ impl<'a> Run<'a> {
             };
         };
         self.context.probe.reach(Point::Done).await;
+        if self.claimed.options.dry_run {
+            return Ok(Whole {
+                digest: None,
+                has_rejects: self.claimed.progress.rejected > 0,
+                state: None,
+            });
+        }
         let (digest, has_rejects) = store::digest(&self.context.pool, &fence).await?;
         // A look at one item says nothing about the others.
         let has_rejects = if self.is_whole() {
@@ -145,7 +152,7 @@ impl<'a> Run<'a> {
         };
         let state = state.filter(|_| self.is_whole());
         Ok(Whole {
-            digest,
+            digest: Some(digest),
             has_rejects,
             state,
         })
@@ -222,7 +229,7 @@ impl<'a> Run<'a> {
         let delivered = store::count_delivered(&self.context.pool, &fence).await?;
         // What the job itself brought is no reason to let more vanish; but what it brought and lost again may.
         let known = match delivered.seen_before {
-            0 => delivered.all.saturating_sub(self.claimed.progress.added),
+            0 if !self.claimed.options.dry_run => delivered.all.saturating_sub(self.claimed.progress.added),
             _ => delivered.all,
         };
         self.refuse_mass_delete(delivered.unseen, known)?;
@@ -244,7 +251,7 @@ impl<'a> Run<'a> {
     async fn sweep(&mut self, connection: &Connection, cursor: &Cursor, silence: Silence) -> Result<(), Stop> {
         let fence = self.claimed.fence.clone();
         let limit = i64::try_from(PAGE).unwrap_or(i64::MAX);
-        loop {
+        while !self.claimed.options.dry_run {
             self.heed()?;
             let left = store::fetch_leftover(&self.context.pool, &fence, limit).await?;
             if left.is_empty() {

@@ -79,7 +79,7 @@ pub async fn put(
     let options = Options {
         allow_mass_delete: request.allow_mass_delete,
         limits: request.limits,
-        only: None,
+        ..Options::default()
     };
     let new = NewSchedule {
         connection,

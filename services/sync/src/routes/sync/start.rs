@@ -47,6 +47,10 @@ pub struct Request {
     /// More than a fifth of the items may vanish.
     #[serde(default)]
     pub allow_mass_delete: bool,
+    /// Read and count, and ask nothing of the target: `progress` tells what a run would do, `GET /api/v1/sync/rejects` what
+    /// could not be delivered to any target.
+    #[serde(default)]
+    pub dry_run: bool,
 }
 
 /// Starts a job, and makes the connection if the pair of source and target is new.
@@ -87,6 +91,7 @@ pub async fn start(
     };
     let options = Options {
         allow_mass_delete: request.allow_mass_delete,
+        dry_run: request.dry_run,
         limits: request.limits,
         only: None,
     };

@@ -42,7 +42,7 @@ pub enum Outcome {
     Pending,
     /// It was taken before.
     Duplicate,
-    /// It concerns another branch, or is no push.
+    /// It tells of nothing that the connection follows: another branch, another repository, another event.
     Ignored,
 }
 
@@ -58,8 +58,8 @@ pub struct Received {
     pub job_id: Option<Uuid>,
 }
 
-/// Takes a delivery in GitHub's shape, signed with the webhook's secret. A push starts the connection's job; where one is
-/// active, another one follows it. The same delivery again does nothing.
+/// Takes a delivery in GitHub's shape, signed with the webhook's secret. A push, or for a source of issues a
+/// change of one, starts the connection's job; where one is active, another one follows it. The same delivery again does nothing.
 ///
 /// # Errors
 /// Those of the document.
@@ -71,7 +71,7 @@ pub struct Received {
         ("connectionId" = Uuid, Path, description = "The connection"),
         ("X-Hub-Signature-256" = String, Header, description = "sha256= and the HMAC of the body in hex"),
         ("X-GitHub-Delivery" = String, Header, description = "What tells deliveries apart"),
-        ("X-GitHub-Event" = String, Header, description = "push; others are ignored"),
+        ("X-GitHub-Event" = String, Header, description = "push, for issues of a repository issues; others are ignored"),
     ),
     responses(
         (status = 202, description = "A job is started, or follows", body = Received),

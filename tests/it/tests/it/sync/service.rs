@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 
-use aeterna_kit::http::health::Scrape;
+use aeterna_kit::http::health::{Readiness, Scrape};
 use aeterna_kit::http::stack::Stack;
 use aeterna_kit::service::Foundation;
 use anyhow::{Context as _, Result, ensure};
@@ -103,21 +103,7 @@ impl Sync {
         let laid = Foundation::lay(&sync_service::definition(), &kit)?;
         let state = State::assemble(&laid, &kit, &sync)?;
         state.spawn_workers();
-        let recorder = metrics_exporter_prometheus::PrometheusBuilder::new()
-            .build_recorder()
-            .handle();
-        let stack = Stack {
-            readiness: laid.readiness.clone(),
-            scrape: Scrape {
-                recorder,
-                pool: Some(laid.pool.clone()),
-            },
-            open_to_browsers: laid.authenticator.is_disabled(),
-        };
-        let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
-        let url = format!("http://{}", listener.local_addr()?);
-        let served = stack.wrap(router(state.clone()));
-        tokio::spawn(async move { axum::serve(listener, served).await });
+        let url = serve(state.clone(), laid.readiness.clone()).await?;
         Ok(Self {
             memory,
             knowledge,
@@ -266,6 +252,26 @@ impl Sync {
             .await?;
         Ok(())
     }
+}
+
+/// Serves a state behind a real socket; returns where.
+pub async fn serve(state: State, readiness: Readiness) -> Result<String> {
+    let recorder = metrics_exporter_prometheus::PrometheusBuilder::new()
+        .build_recorder()
+        .handle();
+    let stack = Stack {
+        readiness,
+        scrape: Scrape {
+            recorder,
+            pool: Some(state.pool.clone()),
+        },
+        open_to_browsers: state.authenticator.is_disabled(),
+    };
+    let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+    let url = format!("http://{}", listener.local_addr()?);
+    let served = stack.wrap(router(state));
+    tokio::spawn(async move { axum::serve(listener, served).await });
+    Ok(url)
 }
 
 /// A start of a directory into memories of a team.
