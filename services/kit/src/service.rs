@@ -123,14 +123,15 @@ impl Foundation {
         let (asked, migrations) = (pool.clone(), Arc::new(definition.migrations.clone()));
         let safe = Arc::new(OnceCell::new());
         let pinged = cache.clone();
-        let readiness = Readiness::default()
-            .with("database", Need::Required, move || {
-                check_database(asked.clone(), Arc::clone(&migrations), Arc::clone(&safe))
-            })
-            .with("cache", Need::Optional, move || {
+        let mut readiness = Readiness::default().with("database", Need::Required, move || {
+            check_database(asked.clone(), Arc::clone(&migrations), Arc::clone(&safe))
+        });
+        if settings.redis_url.is_some() {
+            readiness = readiness.with("cache", Need::Optional, move || {
                 let cache = pinged.clone();
                 async move { cache.ping().await }
             });
+        }
         Ok(Self {
             pool,
             cache,

@@ -1,7 +1,6 @@
 //! Extractors whose rejections are problems.
 
 use axum::body::Bytes;
-use axum::extract::rejection::{BytesRejection, FailedToBufferBody};
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::request::Parts;
@@ -20,14 +19,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
         require_json(&request)?;
         let body = Bytes::from_request(request, state)
             .await
-            .map_err(|rejection| match rejection {
-                BytesRejection::FailedToBufferBody(FailedToBufferBody::LengthLimitError(_)) => {
-                    Problem::new(Code::PayloadTooLarge, "the body is larger than this endpoint takes")
-                }
-                BytesRejection::FailedToBufferBody(_) | _ => {
-                    Problem::new(Code::MalformedJson, "the body could not be read to its end")
-                }
-            })?;
+            .map_err(|rejection| Problem::unread(&rejection))?;
         parse(&body).map(Self)
     }
 }

@@ -8,6 +8,7 @@ use axum::error_handling::HandleErrorLayer;
 use axum::extract::DefaultBodyLimit;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use axum::serve::ListenerExt as _;
 use axum::{BoxError, Router, middleware};
 use tokio::net::TcpListener;
 use tower::ServiceBuilder;
@@ -44,11 +45,15 @@ const AT_ONCE: usize = 1024;
 impl Stack {
     /// Puts the stack around a service's routes.
     pub fn wrap(&self, routes: Router) -> Router {
+        self.wrap_within(routes, DEADLINE)
+    }
+
+    fn wrap_within(&self, routes: Router, deadline: Duration) -> Router {
         let limits = ServiceBuilder::new()
             .layer(HandleErrorLayer::new(refuse))
             .layer(LoadShedLayer::new())
             .layer(GlobalConcurrencyLimitLayer::new(AT_ONCE))
-            .layer(TimeoutLayer::new(DEADLINE));
+            .layer(TimeoutLayer::new(deadline));
         let mut served = routes
             .fallback(problems::not_found)
             .method_not_allowed_fallback(problems::method_not_allowed)
@@ -115,6 +120,12 @@ pub async fn serve(
 ) -> std::io::Result<()> {
     let listener = TcpListener::bind(SocketAddr::from((Ipv4Addr::UNSPECIFIED, port))).await?;
     tracing::info!(address = %listener.local_addr()?, "serving");
+    // An answer is sent as it is, and does not wait until the one before it is acknowledged.
+    let listener = listener.tap_io(|stream| {
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "a connection delays what is small");
+        }
+    });
     let leaving = async move {
         shutdown.await;
         tracing::info!("draining");
@@ -138,3 +149,7 @@ pub async fn asked_to_end() {
         _ = tokio::signal::ctrl_c() => {}
     }
 }
+
+#[cfg(test)]
+#[path = "stack_tests.rs"]
+mod tests;

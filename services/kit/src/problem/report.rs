@@ -1,5 +1,6 @@
 //! What a caller is told about an error, and how its body is written.
 
+use axum::extract::rejection::BytesRejection;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
@@ -119,6 +120,16 @@ impl Problem {
             Self::hiding(Code::Unavailable, "the database does not answer; try again soon", error)
         } else {
             Self::hiding(Code::Internal, "the request could not be served", error)
+        }
+    }
+
+    /// Makes the problem of a body that could not be read.
+    #[must_use]
+    pub fn unread(rejection: &BytesRejection) -> Self {
+        if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
+            Self::new(Code::PayloadTooLarge, "the body is larger than this endpoint takes")
+        } else {
+            Self::new(Code::MalformedJson, "the body could not be read to its end")
         }
     }
 
