@@ -38,7 +38,7 @@ pub struct AeternaClusterSpec {
     /// the condition DatabaseReady tells.
     #[serde(default)]
     pub database: Database,
-    /// Where the cache is. Without it everything is the same, and slower.
+    /// Where the cache of memory and knowledge is. Without it everything is the same, and slower.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cache: Option<CacheSpec>,
     /// Where the vectors are: Qdrant 1.17 or newer.
@@ -312,7 +312,8 @@ impl Jwt {
     }
 }
 
-/// Policies that the governance service signs and the other services decide by.
+/// Policies that the governance service signs and the other services decide by. When one of the keys changes, the pods that
+/// use it are replaced within half a minute.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Governance {

@@ -26,6 +26,8 @@ pub struct Services {
 /// How one service runs.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
+// For at most 100 files of 200 characters the API server's budget lets each path be compared with each other.
+#[x_kube(validation = Rule::new("!has(self.files) || self.files.all(file, !self.files.exists(other, file.path.startsWith(other.path + '/')))").message("a file's path must not lie below another's: give files[].path names that are no directories of others"))]
 #[x_kube(validation = Rule::new("!has(self.replicas) || !has(self.autoscaling)").message("write replicas or autoscaling, not both"))]
 pub struct ServiceSpec {
     /// A fixed number of pods, instead of autoscaling. Default: governance and sync 2, others none.
@@ -41,9 +43,10 @@ pub struct ServiceSpec {
     /// More environment variables; they win over the operator's.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub env: BTreeMap<String, String>,
-    /// Files from Secrets, in `/etc/aeterna/files`; name them in `env` where the service asks for a path.
+    /// Files from Secrets, in `/etc/aeterna/files`; name them in `env` where the service asks for a path. A path is a file or
+    /// a directory of others, not both. When a Secret changes, the pods are replaced within half a minute.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 256), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["path"]))]
+    #[schemars(length(max = 100), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["path"]))]
     pub files: Vec<SecretFile>,
     /// How many pods a voluntary disruption may take at once. Default: 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -57,7 +60,7 @@ pub struct ServiceSpec {
 pub struct SecretFile {
     /// Its path in `/etc/aeterna/files`, such as `secrets/acme/git-token`.
     #[schemars(
-        length(min = 1, max = 256),
+        length(min = 1, max = 200),
         regex(pattern = "^[a-zA-Z0-9_-][a-zA-Z0-9._-]*(/[a-zA-Z0-9_-][a-zA-Z0-9._-]*)*$")
     )]
     pub path: String,

@@ -16,7 +16,8 @@ use sqlx::PgPool;
 use uuid::Uuid;
 
 use super::children::refused;
-use super::observe::{fetch_secret, find_trouble};
+use super::observe::find_trouble;
+use super::secrets::fetch_secret;
 use super::{Context, Error};
 
 /// The oldest PostgreSQL, as `server_version_num` counts.

@@ -9,6 +9,7 @@ mod children;
 mod database;
 mod observe;
 mod report;
+mod secrets;
 mod vectors;
 
 use std::sync::Arc;

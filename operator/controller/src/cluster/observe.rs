@@ -1,55 +1,21 @@
-//! Reading what is there: Secrets and pods.
+//! Reading what is there: pods, and why they do not start.
 
-use aeterna_crds::v1alpha1::{Reason, SecretKeyRef};
+use aeterna_crds::v1alpha1::Reason;
+use aeterna_kit::clock;
 use aeterna_plan::cluster::Pods;
 use aeterna_plan::cluster::build::Children;
 use aeterna_plan::report::Because;
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::core::v1::{ContainerStatus, Pod, Secret};
+use k8s_openapi::api::core::v1::{ContainerStatus, Pod, PodStatus};
 use kube::api::{Api, ListParams};
 use kube::{Client, ResourceExt as _};
 
 use super::Error;
 
-/// Reads a key of a Secret, or says what is wrong with it.
-pub(super) async fn fetch_secret(
-    client: &Client,
-    namespace: &str,
-    from: &SecretKeyRef,
-) -> Result<Result<String, Because>, Error> {
-    let api: Api<Secret> = Api::namespaced(client.clone(), namespace);
-    let found = match api.get_opt(&from.name).await {
-        Ok(found) => found,
-        Err(kube::Error::Api(status)) if status.is_forbidden() => {
-            let message = format!(
-                "the operator may not read Secret {}: bind the ClusterRole aeterna-operator-secrets in this namespace",
-                from.name
-            );
-            return Ok(Err(Because::new(Reason::SecretForbidden, message)));
-        }
-        Err(source) => {
-            return Err(Error::Api {
-                operation: "read a Secret",
-                source: Box::new(source),
-            });
-        }
-    };
-    let Some(secret) = found else {
-        let message = format!("Secret {} is missing: create it with the key {}", from.name, from.key);
-        return Ok(Err(Because::new(Reason::SecretMissing, message)));
-    };
-    let Some(bytes) = secret.data.and_then(|mut data| data.remove(&from.key)) else {
-        let message = format!("Secret {} has no key {}", from.name, from.key);
-        return Ok(Err(Because::new(Reason::SecretKeyMissing, message)));
-    };
-    Ok(match String::from_utf8(bytes.0) {
-        Ok(value) => Ok(value.trim().to_owned()),
-        Err(_) => {
-            let message = format!("Secret {} holds no text under the key {}", from.name, from.key);
-            Err(Because::new(Reason::SecretInvalid, message))
-        }
-    })
-}
+/// A pod that was given to a node is told of after this time without a container: images of a hundred megabytes are pulled
+/// in less.
+const SLOW: SignedDuration = SignedDuration::from_mins(2);
 
 /// Looks at the pods of all Deployments.
 pub(super) async fn observe_pods(client: &Client, namespace: &str, wanted: &Children) -> Result<Vec<Pods>, Error> {
@@ -100,10 +66,11 @@ pub(super) async fn find_trouble(client: &Client, namespace: &str, labels: &str)
             operation: "list pods",
             source: Box::new(source),
         })?;
-    Ok(listed.iter().find_map(trouble_of))
+    let now = clock::now();
+    Ok(listed.iter().find_map(|pod| trouble_of(pod, now)))
 }
 
-fn trouble_of(pod: &Pod) -> Option<Because> {
+fn trouble_of(pod: &Pod, now: Timestamp) -> Option<Because> {
     let status = pod.status.as_ref()?;
     let name = pod.name_any();
     let (before, then) = (&status.init_container_statuses, &status.container_statuses);
@@ -112,6 +79,24 @@ fn trouble_of(pod: &Pod) -> Option<Because> {
         .chain(then)
         .flatten()
         .find_map(|container| waiting_reason(&name, container).or_else(|| crash_reason(&name, container)))
+        .or_else(|| slow_reason(&name, status, now))
+}
+
+/// A container is made as soon as its image is pulled and its volumes are mounted; what keeps a volume from being mounted
+/// stands in events alone, which the operator does not read.
+fn slow_reason(pod: &str, status: &PodStatus, now: Timestamp) -> Option<Because> {
+    let since = status.start_time.as_ref()?.0;
+    let is_creating = |container: &ContainerStatus| {
+        let waiting = container.state.as_ref().and_then(|state| state.waiting.as_ref());
+        waiting.is_some_and(|waiting| waiting.reason.as_deref() == Some("ContainerCreating"))
+    };
+    let creates = status.container_statuses.iter().flatten().any(is_creating);
+    (creates && now.duration_since(since) > SLOW).then(|| {
+        let message = format!(
+            "pod {pod} has been waiting for its image or a volume for more than two minutes; see kubectl describe pod {pod}"
+        );
+        Because::new(Reason::RollingOut, message)
+    })
 }
 
 /// What the kubelet says of a container that it cannot start.
@@ -157,7 +142,23 @@ mod tests {
         let fields = container.as_object().cloned().unwrap_or_default();
         status.as_object_mut().expect("an object").extend(fields);
         let pod = json!({"metadata": {"name": "p"}, "status": {field: [status]}});
-        trouble_of(&serde_json::from_value(pod).expect("a pod")).map(|because| because.reason)
+        trouble_of(&serde_json::from_value(pod).expect("a pod"), Timestamp::UNIX_EPOCH).map(|because| because.reason)
+    }
+
+    #[test]
+    fn a_pod_that_waits_for_a_volume_is_told_of_after_a_while() {
+        let pod: Pod = serde_json::from_value(json!({
+            "metadata": {"name": "p"},
+            "status": {"startTime": "2026-01-01T00:00:00Z", "containerStatuses": [{
+                "name": "c", "image": "i", "imageID": "", "ready": false, "restartCount": 0,
+                "state": {"waiting": {"reason": "ContainerCreating"}}}]},
+        }))
+        .expect("a pod");
+        let after = |time: &str| trouble_of(&pod, time.parse().expect("a time"));
+        assert_eq!(after("2026-01-01T00:01:59Z"), None);
+        let late = after("2026-01-01T00:02:01Z").expect("told");
+        assert_eq!(late.reason, Reason::RollingOut);
+        assert!(late.message.contains("kubectl describe pod p"), "{}", late.message);
     }
 
     #[test]

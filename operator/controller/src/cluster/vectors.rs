@@ -10,7 +10,7 @@ use aeterna_tenancy::shards::{self, NewShard, Shard, ShardState, ShardUse, liste
 use aeterna_tenancy::{Error as TenancyError, ShardId, Term};
 use sqlx::PgPool;
 
-use super::observe::fetch_secret;
+use super::secrets::fetch_secret;
 use super::{Context, Error};
 use crate::registry::Handle;
 

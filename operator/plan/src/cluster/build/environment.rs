@@ -56,8 +56,10 @@ pub(super) fn build_environment(spec: &AeternaClusterSpec, kind: ServiceKind) ->
         plain("PORT", kind.port().to_string()),
         secret("DATABASE_URL", &spec.database.url_secret_ref),
     ];
-    if let Some(cache) = &spec.cache {
-        env.push(secret("REDIS_URL", &cache.url_secret_ref));
+    // The others keep nothing in a cache.
+    if matches!(kind, ServiceKind::Memory | ServiceKind::Knowledge) {
+        let cache = spec.cache.iter();
+        env.extend(cache.map(|cache| secret("REDIS_URL", &cache.url_secret_ref)));
     }
     env.extend(auth(spec));
     env.extend(governance(spec, kind));

@@ -8,6 +8,7 @@ mod migration;
 mod mounts;
 mod pod;
 mod relocator;
+mod secrets;
 mod service;
 
 use aeterna_crds::v1alpha1::AeternaCluster;
@@ -21,6 +22,7 @@ use super::{KINDS, ServiceKind};
 
 pub use environment::named_secrets;
 pub use migration::build_migration;
+pub use secrets::{SECRETS_ANNOTATION, mark_secrets, secrets_of};
 
 /// The label that all children carry; watches select by it.
 pub const MANAGED_BY: (&str, &str) = ("app.kubernetes.io/managed-by", "aeterna");

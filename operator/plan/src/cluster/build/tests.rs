@@ -69,6 +69,18 @@ fn no_secret_stands_in_a_pods_environment() {
 }
 
 #[test]
+fn the_cache_is_given_to_those_who_use_it() {
+    let children = build_children(&cluster(
+        &json!({"cache": {"urlSecretRef": {"name": "r", "key": "redis-url"}}}),
+    ));
+    for (deployment, kind) in children.deployments.iter().zip(KINDS) {
+        let is_given = secrets_of(deployment).iter().any(|secret| secret.key == "redis-url");
+        let uses = matches!(kind, ServiceKind::Memory | ServiceKind::Knowledge);
+        assert_eq!(is_given, uses, "{}", kind.name());
+    }
+}
+
+#[test]
 fn the_key_that_signs_policies_is_the_governance_services_alone() {
     let spec = json!({
         "governance": {
@@ -103,6 +115,13 @@ fn the_key_that_signs_policies_is_the_governance_services_alone() {
         .map(|secret| secret.key.as_str())
         .collect();
     assert_eq!(named, ["private", "public", "token"]);
+    let read = |at: usize| {
+        let secrets = children.deployments.get(at).map(secrets_of).unwrap_or_default();
+        secrets.into_iter().map(|secret| secret.key).collect::<Vec<String>>()
+    };
+    assert_eq!(read(0), ["database-url", "public"]);
+    assert_eq!(read(2), ["database-url", "private"]);
+    assert_eq!(read(3), ["database-url", "public", "token"]);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result, ensure};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use k8s_openapi::api::batch::v1::Job;
-use k8s_openapi::api::core::v1::{Pod, Service};
+use k8s_openapi::api::core::v1::{Pod, Secret, Service};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use kube::ResourceExt as _;
 use kube::api::{Api, ListParams, Patch, PatchParams};
@@ -258,4 +258,58 @@ async fn a_secret_that_only_the_services_need_is_missed_by_name() -> Result<()> 
         .wait::<AeternaCluster>("aeterna", "ServicesAvailable", "RollingOut")
         .await
         .map(|_| ())
+}
+
+#[tokio::test]
+async fn a_secret_that_changes_replaces_the_pods_that_read_it_and_no_others() -> Result<()> {
+    let place = Place::new().await?;
+    place.migrate().await?;
+    let keys = |private: &str, token: &str| json!({"database-url": place.database_url, "private": private, "public": "public", "token": token});
+    place.put_secret(&keys("one", "one")).await?;
+    let named = |key: &str| json!({"name": "aeterna-secrets", "key": key});
+    place
+        .make_cluster(json!({
+            "governance": {"signingKeySecretRef": named("private"), "publicKeySecretRef": named("public")},
+            "services": {"sync": {"files": [{"path": "secrets/acme/git", "secretRef": named("token")}]}},
+        }))
+        .await?;
+    let deployments: Api<Deployment> = Api::namespaced(place.client.clone(), &place.namespace);
+    let mark = async |name: &str| {
+        let template = deployments
+            .get_opt(name)
+            .await?
+            .and_then(|live| live.spec)
+            .map(|spec| spec.template);
+        let annotations = template.and_then(|template| template.metadata?.annotations);
+        anyhow::Ok(annotations.and_then(|mut all| all.remove("aeterna.dev/secrets-digest")))
+    };
+    let marks = async || {
+        anyhow::Ok([
+            mark("memory-service").await?,
+            mark("governance-service").await?,
+            mark("sync-service").await?,
+        ])
+    };
+    let marked = async || Ok(marks().await?.iter().all(Option::is_some));
+    place.wait_until("the pods are marked", marked).await?;
+    let [memory, governance, sync] = marks().await?;
+    place.put_secret(&keys("two", "one")).await?;
+    let signs = async || Ok(mark("governance-service").await? != governance);
+    place.wait_until("the signer is replaced", signs).await?;
+    place.put_secret(&keys("two", "two")).await?;
+    let reads = async || Ok(mark("sync-service").await? != sync);
+    place.wait_until("the reader of the file is replaced", reads).await?;
+    ensure!(mark("memory-service").await? == memory, "memory reads neither");
+    // A Secret that is away is told, and the pods that have it stay.
+    let before = marks().await?;
+    let secrets: Api<Secret> = Api::namespaced(place.client.clone(), &place.namespace);
+    let without = json!({"data": {"token": null}});
+    secrets
+        .patch("aeterna-secrets", &PatchParams::default(), &Patch::Merge(&without))
+        .await?;
+    place
+        .wait::<AeternaCluster>("aeterna", "ServicesAvailable", "SecretKeyMissing")
+        .await?;
+    ensure!(marks().await? == before, "a missing key replaces pods");
+    Ok(())
 }

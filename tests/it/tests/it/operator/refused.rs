@@ -33,6 +33,12 @@ fn cluster(path: &str, value: Value) -> Value {
     spec
 }
 
+/// A service with files of these paths.
+fn files<S: AsRef<str>>(paths: &[S]) -> Value {
+    let file = |path: &S| json!({"path": path.as_ref(), "secretRef": {"name": "s", "key": "k"}});
+    json!({"sync": {"files": paths.iter().map(file).collect::<Vec<_>>()}})
+}
+
 #[tokio::test]
 async fn an_aeterna_cluster_that_cannot_work_is_refused_with_a_reason() -> Result<()> {
     let client = world::connect().await?;
@@ -44,6 +50,12 @@ async fn an_aeterna_cluster_that_cannot_work_is_refused_with_a_reason() -> Resul
         ("/auth", json!({"jwt": {"hmacSecretRef": {"name": "s", "key": "k"}}})),
         ("/services", json!({"memory": {"replicas": 3}})),
         ("/services", json!({"memory": {"autoscaling": {"min": 2, "max": 5}}})),
+        ("/services", files(&["a/b", "a/c", "ab"])),
+        // As many as there may be, as long as they may be: the comparison stays within the API server's budget.
+        (
+            "/services",
+            files(&(0..100).map(|n| format!("{n:0200}")).collect::<Vec<_>>()),
+        ),
         (
             "/sharding",
             json!({"sharedShards": [{"name": "a"}, {"name": "b", "capacity": 5}], "onboarding": "Declared"}),
@@ -98,6 +110,9 @@ async fn an_aeterna_cluster_that_cannot_work_is_refused_with_a_reason() -> Resul
             json!({"memory": {"autoscaling": {"min": 5, "max": 2}}}),
             "must not be below autoscaling.min",
         ),
+        ("/services", files(&["a/b", "a"]), "must not lie below another's"),
+        ("/services", files(&["a/b/c", "b", "a"]), "must not lie below another's"),
+        ("/services", files(&["../a"]), "files[0].path"),
         ("/sharding", json!({"sharedShards": []}), "sharedShards"),
         (
             "/sharding",
