@@ -70,6 +70,7 @@ pub fn the_demo_agrees_on_a_policy_that_then_denies(ground: &Ground) -> Result<(
         "tom tries: memory.delete is not allowed: ",
         "still there: The customer asked for a refund.",
         "valid: true, ",
+        "checkpoints outside of the database: checked, ",
     ] {
         ensure!(shown.contains(wanted), "the demo does not say {wanted:?}");
     }
