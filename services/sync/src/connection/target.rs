@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+use utoipa::openapi::schema::{Object, ObjectBuilder, Type};
 
 use aeterna_kit::problem::{Code, Problem};
 
@@ -36,6 +37,7 @@ pub enum Target {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct MemoryTarget {
     /// The layer of the memories.
+    #[schema(schema_with = memory_layers)]
     pub layer: String,
     /// Their identifiers: userId, teamId and the like.
     #[serde(default)]
@@ -50,6 +52,7 @@ pub struct MemoryTarget {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct KnowledgeTarget {
     /// The layer of the items.
+    #[schema(schema_with = knowledge_layers)]
     pub layer: String,
     /// What stands before each item's path.
     #[serde(default)]
@@ -60,6 +63,23 @@ pub struct KnowledgeTarget {
     /// The status of items whose front matter names none: draft, proposed or accepted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<String>,
+}
+
+fn memory_layers() -> Object {
+    layers(&MEMORY_LAYERS, "The layer of the memories.")
+}
+
+fn knowledge_layers() -> Object {
+    layers(&KNOWLEDGE_LAYERS, "The layer of the items.")
+}
+
+/// A layer as the document tells it; another one has a problem of its own.
+fn layers(allowed: &'static [&'static str], description: &str) -> Object {
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .description(Some(description))
+        .enum_values(Some(allowed.iter().copied()))
+        .build()
 }
 
 pub(super) fn check(target: &Target) -> Result<(), Problem> {
