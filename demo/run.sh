@@ -20,7 +20,7 @@ prepare() {
     state=$(mktemp -d)
     step "using the cluster of KUBECONFIG; it must be able to pull aeterna/*:$version"
   else
-    [[ $EUID == 0 ]] || die "the local node needs root: sudo make demo, or set KUBECONFIG and CLUSTER=external"
+    [[ $EUID == 0 ]] || die "the local node needs root: run make demo in a root shell, or set KUBECONFIG and CLUSTER=external"
     unset KUBECONFIG
     step "starting a Kubernetes node, PostgreSQL, Redis and the vector store"
     start_node

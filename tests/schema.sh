@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Holds every service to its OpenAPI document: schemathesis asks each one, on a PostgreSQL of its own, for a minute.
+# Holds every service to its OpenAPI document: schemathesis asks each one, on a PostgreSQL and a vector store of its own, for a
+# minute. All four run, so that none has to refuse what another would do for it.
 # SCHEMA_SECONDS bounds the time for a service; SCHEMA_SERVICES names those that are asked.
 set -euo pipefail
 source "$(dirname "$0")/../tools/lib.sh"
@@ -62,24 +63,49 @@ start_postgres() {
     -c "create role aeterna login createrole createdb password 'aeterna'"
 }
 
-# Starts a service on a database of its own; its URL is in $url.
+start_vectorstore() {
+  local port
+  port=$(free_port)
+  store_url=http://127.0.0.1:$port
+  "$dir/aeterna-vectorstore" --listen "127.0.0.1:$port" --data "$dir/vectors" 2>"$dir/vectorstore.log" &
+  pids+=($!)
+  for _ in $(seq 100); do
+    (: <"/dev/tcp/127.0.0.1/$port") 2>/dev/null && return
+    sleep 0.1
+  done
+  cat "$dir/vectorstore.log"
+  die "the vector store does not come up"
+}
+
+# What the tenant's sources of sync may read: a directory, and a secret.
+lay_out_sources() {
+  mkdir -p "$dir/directories/acme/handbook" "$dir/secrets/acme"
+  cp -r "$root/examples/handbook/." "$dir/directories/acme/handbook"
+  printf 'token' >"$dir/secrets/acme/token"
+  openssl genpkey -algorithm ed25519 -out "$dir/key.pem" 2>/dev/null
+}
+
+# Starts a service on a database of its own; its URL is in urls.
+declare -A urls=()
 start_service() {
   local name=$1 port database
   port=$(free_port)
-  url=http://127.0.0.1:$port
+  urls[$name]=http://127.0.0.1:$port
   database=postgres://aeterna:aeterna@127.0.0.1:$postgres_port/$name
   psql -qh 127.0.0.1 -p "$postgres_port" -U aeterna -d postgres -c "create database $name"
-  # Another build in the same directory must not change what is asked.
-  cp "$CARGO_TARGET_DIR/debug/$name-service" "$dir/"
   DATABASE_URL=$database "$dir/$name-service" migrate 2>"$dir/$name.log"
-  openssl genpkey -algorithm ed25519 -out "$dir/key.pem" 2>/dev/null
-  mkdir -p "$dir/directories/acme"
+  if [[ $name == memory ]]; then
+    DATABASE_URL=$database "$dir/aeterna-shard" --store-url "$store_url"
+  fi
   env DATABASE_URL="$database" PORT="$port" AUTH_MODE=disabled AUTH_DEFAULT_TENANT=acme \
-    EMBEDDING_WEIGHTS_DIR="$cache/embedding/wordllama-256" SYNC_DIRECTORY_ROOT="$dir/directories" \
-    SIGNING_KEY_FILE="$dir/key.pem" "$dir/$name-service" serve 2>>"$dir/$name.log" &
+    EMBEDDING_WEIGHTS_DIR="$cache/embedding/wordllama-256" SIGNING_KEY_FILE="$dir/key.pem" \
+    AUDIT_CHECKPOINT_DIR="$dir/checkpoints" MEMORY_SERVICE_URL="${urls[memory]}" \
+    KNOWLEDGE_SERVICE_URL="${urls[knowledge]:-}" SYNC_DIRECTORY_ROOT="$dir/directories" \
+    SYNC_SECRETS_DIRECTORY="$dir/secrets" SYNC_GIT_DIRECTORY="$dir/git" \
+    "$dir/$name-service" serve 2>>"$dir/$name.log" &
   pids+=($!)
   for _ in $(seq 100); do
-    curl -fso /dev/null "$url/ready" && return
+    curl -fso /dev/null "${urls[$name]}/ready" && return
     sleep 0.1
   done
   cat "$dir/$name.log"
@@ -105,13 +131,18 @@ PYTHON
 install_tool
 configure_tool
 cargo build --quiet --locked --workspace --bins
+# Another build in the same directory must not change what is asked.
+cp "$CARGO_TARGET_DIR"/debug/{{memory,knowledge,governance,sync}-service,aeterna-vectorstore,aeterna-shard} "$dir/"
 start_postgres
+start_vectorstore
+lay_out_sources
+# In the order in which they need each other.
+for name in memory knowledge governance sync; do start_service "$name"; done
 failed=()
 for name in $services; do
-  start_service "$name"
   say "-- $name, $seconds s"
   # It remembers what it has asked where it stands.
-  if (cd "$dir" && PYTHONPATH="$dir" SCHEMATHESIS_HOOKS=hooks "$tool" --no-color run "$root/services/$name/openapi.json" --url "$url" --max-time "$seconds" \
+  if (cd "$dir" && PYTHONPATH="$dir" SCHEMATHESIS_HOOKS=hooks "$tool" --no-color run "$root/services/$name/openapi.json" --url "${urls[$name]}" --max-time "$seconds" \
     --checks "$checks" --workers 1 --continue-on-failure --seed 1 --request-timeout 20 --warnings off); then
     printf 'ok  %s keeps to its document\n' "$name"
   else
