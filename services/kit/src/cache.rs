@@ -7,8 +7,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use redis::AsyncCommands as _;
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
+use redis::io::tcp::TcpSettings;
+use redis::{AsyncCommands as _, IntoConnectionInfo as _};
 use tokio::time::Instant;
 
 /// The longest that a look may take; a database read takes less.
@@ -54,7 +55,10 @@ impl Cache {
         let Some(url) = url else {
             return Ok(Self { inner: None });
         };
-        let client = redis::Client::open(url).map_err(UrlError)?;
+        // Requests share a connection: a small one must not wait until the one before it is acknowledged.
+        let at_once = TcpSettings::default().set_nodelay(true);
+        let info = url.into_connection_info().map_err(UrlError)?.set_tcp_settings(at_once);
+        let client = redis::Client::open(info).map_err(UrlError)?;
         let config = ConnectionManagerConfig::new()
             .set_number_of_retries(1)
             .set_connection_timeout(Some(Duration::from_millis(500)))

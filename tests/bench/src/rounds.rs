@@ -37,6 +37,15 @@ pub struct Side {
     pub latencies: Sample,
 }
 
+impl Round {
+    /// Returns its latencies in milliseconds, a value each task.
+    pub fn latencies(self) -> Sample {
+        let mut sample = Sample::default();
+        sample.extend(self.took);
+        sample
+    }
+}
+
 impl Side {
     fn add(&mut self, round: Round) {
         self.rates.push(round.rate);

@@ -1,4 +1,4 @@
-//! The knowledge service: reading an item, searching 20,000, and writing one.
+//! The knowledge service: reading an item, searching 50,000, and writing one.
 //!
 //! Ours: `GET /api/v1/knowledge/{path}`, `POST /api/v1/knowledge/search` and `POST /api/v1/knowledge`. Bare: the store's own
 //! operation behind each, with its answer decoded, through a pool of as many connections. Writers of one tenant stand in a
@@ -26,7 +26,7 @@ use crate::rounds::{CLIENTS, Client, alternate, run};
 use crate::table::Row;
 
 /// Items of the tenant that is read and searched.
-const ITEMS: u64 = 20_000;
+const ITEMS: u64 = 50_000;
 
 /// Tasks of a round.
 const READS: u64 = 8_000;
@@ -82,7 +82,7 @@ async fn measure_read(served: &Served, bare: &Bare) -> Result<[Row; 2]> {
     Ok(Row::endpoint("knowledge: GET one item", &ours, &theirs))
 }
 
-async fn measure_search(ground: &Ground, served: &Served, bare: &Bare) -> Result<[Row; 2]> {
+async fn measure_search(ground: &Ground, served: &Served, bare: &Bare) -> Result<Vec<Row>> {
     let queries = |round: usize| {
         let first = u64::try_from(round).unwrap_or_default() * SEARCHES;
         (first..first + SEARCHES)
@@ -93,18 +93,15 @@ async fn measure_search(ground: &Ground, served: &Served, bare: &Bare) -> Result
         status: 200,
         part: "\"items\":[{",
     };
+    let requests = |round| {
+        let request = |query: String| {
+            let body = json!({"query": query}).to_string();
+            render("POST", "/api/v1/knowledge/search", bare.scope.tenant().as_str(), &body)
+        };
+        queries(round).into_iter().map(request).collect::<Vec<_>>()
+    };
     let (ours, theirs) = alternate(
-        async |round| {
-            let request = |query: String| {
-                let body = json!({"query": query}).to_string();
-                render("POST", "/api/v1/knowledge/search", bare.scope.tenant().as_str(), &body)
-            };
-            run(
-                served.callers(expected).await?,
-                queries(round).into_iter().map(request).collect(),
-            )
-            .await
-        },
+        async |round| run(served.callers(expected).await?, requests(round)).await,
         async |round| {
             run(
                 vec![bare.clone(); CLIENTS],
@@ -114,7 +111,12 @@ async fn measure_search(ground: &Ground, served: &Served, bare: &Bare) -> Result
         },
     )
     .await?;
-    Ok(Row::endpoint("knowledge: search 20,000 items", &ours, &theirs))
+    let mut rows = Vec::from(Row::endpoint("knowledge: search 50,000 items", &ours, &theirs));
+    let mut alone = served.callers(expected).await?;
+    alone.truncate(1);
+    let took = run(alone, requests(0)).await?.latencies();
+    rows.push(Row::limit("  one client alone, p50", took.median(), 50.0, "ms"));
+    Ok(rows)
 }
 
 async fn measure_write(ground: &Ground, served: &Served, bare: &Bare) -> Result<[Row; 2]> {
