@@ -1,14 +1,16 @@
 //! Which permission each route asks for, where the service decides by policies.
 //!
 //! Of a memory that is stored the policies are told its layer, owner, labels and place; of one that is named by its id, the
-//! id alone. A test holds the list to the OpenAPI document.
+//! id alone. What only the row knows is asked about by the handler. A test holds the list to the OpenAPI document.
 
 use std::collections::BTreeMap;
 
 use aeterna_policy::engine::Scope;
 use aeterna_policy::guard::route::{About, Access, Asked, Body, Route, Routes};
-use aeterna_policy::rbac::action;
+use aeterna_policy::rbac::{Action, action};
 use serde::Deserialize;
+
+use crate::memory::Memory;
 
 /// The routes.
 pub const PERMISSIONS: Routes = Routes {
@@ -51,6 +53,21 @@ pub const PERMISSIONS: Routes = Routes {
     ],
     signed: &[],
 };
+
+/// Asks about a memory as it is kept.
+#[must_use]
+pub fn about(action: Action, memory: &Memory) -> About {
+    let said = |name: &str| memory.identifiers.get(name).cloned();
+    About::one(action, &memory.id.to_string())
+        .at(Scope {
+            org_id: said("orgId"),
+            team_id: said("teamId"),
+            project_id: said("projectId"),
+        })
+        .with("layer", Some(memory.layer.as_str()))
+        .with("owner", said("userId"))
+        .with("labels", Some(memory.tags.clone()))
+}
 
 /// What a body says of the memory. One that says it otherwise is refused by the handler.
 #[derive(Debug, Default, Deserialize)]

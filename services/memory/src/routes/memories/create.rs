@@ -57,7 +57,8 @@ const IDENTIFIER: usize = 256;
 pub struct Request {
     /// The text, 1 byte to 32 KiB.
     pub content: String,
-    /// Whose memory it is: agent, user, session, project, team, org or company.
+    /// Whose memory it is.
+    #[schema(value_type = Layer)]
     pub layer: String,
     /// Which one: userId, agentId, sessionId, projectId, teamId, orgId, companyId. A memory of layer user without one is
     /// the caller's.

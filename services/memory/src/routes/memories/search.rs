@@ -17,10 +17,13 @@ use uuid::Uuid;
 use aeterna_kit::auth::{Caller, TenantScope};
 use aeterna_kit::http::extract::Json;
 use aeterna_kit::problem::{Code, Problem};
+use aeterna_policy::guard::Judge;
+use aeterna_policy::rbac::action;
 use aeterna_projection::store::{Hit, Search};
 
 use crate::layer::{LAYERS, Layer};
 use crate::memory::Memory;
+use crate::permissions::about;
 use crate::recheck;
 use crate::settings::Onboarding;
 use crate::state::{State, embedding_problem, not_declared};
@@ -59,6 +62,7 @@ pub struct Request {
     pub vector: Option<Vec<f32>>,
     /// Only these layers.
     #[serde(default)]
+    #[schema(value_type = Vec<Layer>)]
     pub layers: Vec<String>,
     /// Only memories with these identifiers.
     #[serde(default)]
@@ -140,6 +144,7 @@ pub struct Response {
 )]
 pub async fn search(
     caller: Caller,
+    judge: Judge,
     Shared(state): Shared<State>,
     Json(request): Json<Request>,
 ) -> Result<Reply<Response>, Problem> {
@@ -155,6 +160,7 @@ pub async fn search(
         scope: &caller.scope,
         request: &request,
         predicates,
+        judge: &judge,
     };
     let (items, degraded) = asked.answer().await?;
     let searched_layers = if layers.is_empty() { LAYERS.to_vec() } else { layers };
@@ -203,6 +209,7 @@ struct Asked<'a> {
     scope: &'a TenantScope,
     request: &'a Request,
     predicates: Predicates,
+    judge: &'a Judge,
 }
 
 /// What Qdrant answered.
@@ -325,8 +332,20 @@ impl Asked<'_> {
             .map_err(|error| Problem::database(&error))
     }
 
-    /// Orders what both searches found; a hit that hydration did not return is not shown.
-    fn rank(&self, hits: &[Hit], found: Found) -> Vec<Item> {
+    /// Tells whether the policies let the caller find a memory and read it.
+    fn may_see(&self, stored: &Stored) -> bool {
+        [action::MEMORY_SEARCH, action::MEMORY_READ]
+            .into_iter()
+            .all(|action| self.judge.allows(about(action, &stored.memory)))
+    }
+
+    /// Orders what both searches found; a hit that hydration did not return is not shown, nor one that the caller may not
+    /// see.
+    fn rank(&self, hits: &[Hit], mut found: Found) -> Vec<Item> {
+        if self.judge.is_selective() {
+            found.by_point.retain(|stored| self.may_see(stored));
+            found.by_words.retain(|stored| self.may_see(stored));
+        }
         let mut by_point: HashMap<Uuid, Stored> = found
             .by_point
             .into_iter()

@@ -5,6 +5,7 @@ use reqwest::Method;
 use serde_json::Value;
 
 use super::service::{Service, send};
+use crate::ground::Ground;
 
 #[tokio::test]
 async fn probes_answer_as_the_seed_says() -> Result<()> {
@@ -13,14 +14,23 @@ async fn probes_answer_as_the_seed_says() -> Result<()> {
     ensure!(health.status == 200 && health.text == "OK", "{}", health.text);
     let ready = send(service.request(Method::GET, "/ready")).await?;
     ensure!(ready.status == 200 && ready.text == "READY", "{}", ready.text);
-    let verbose = send(service.request(Method::GET, "/ready?verbose")).await?;
-    let names: Vec<&str> = verbose.body["checks"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .filter_map(|check| check["name"].as_str())
-        .collect();
-    ensure!(names == ["database", "cache"], "{}", verbose.text);
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_is_looked_at_for_readiness_is_what_the_service_was_given() -> Result<()> {
+    let names = async |options: &[&str]| {
+        let service = Service::start_on(Ground::new().await?, options).await?;
+        let verbose = send(service.request(Method::GET, "/ready?verbose")).await?;
+        let checks = verbose.body["checks"].as_array().into_iter().flatten();
+        let names = checks.filter_map(|check| Some(check["name"].as_str()?.to_owned()));
+        anyhow::Ok(names.collect::<Vec<String>>())
+    };
+    let bare = ["--auth-mode", "disabled"];
+    ensure!(names(&bare).await? == ["database"]);
+    // Nobody listens there; that is what the check is for.
+    let cached = [&bare[..], &["--redis-url", "redis://127.0.0.1:1"]].concat();
+    ensure!(names(&cached).await? == ["database", "cache"]);
     Ok(())
 }
 

@@ -2,6 +2,7 @@
 
 use anyhow::{Result, ensure};
 use reqwest::Method;
+use serde_json::json;
 
 use super::service::{Service, send};
 
@@ -39,4 +40,25 @@ async fn a_request_id_is_taken_over_or_made() -> Result<()> {
     let id = made.headers["x-request-id"].to_str()?;
     ensure!(id.len() == 36 && made.body["requestId"] == id, "{}", made.text);
     Ok(())
+}
+
+#[tokio::test]
+async fn a_tenant_that_takes_no_writes_is_read_and_says_so() -> Result<()> {
+    let service = Service::start().await?;
+    let kept = service
+        .create("acme", &json!({"content": "kept", "layer": "team"}))
+        .await?;
+    kept.expect(201)?;
+    sqlx::query("update routing.tenants set access = 'ReadOnly' where tenant_id = 'acme'")
+        .execute(&service.ground.root)
+        .await?;
+    service
+        .create("acme", &json!({"content": "more", "layer": "team"}))
+        .await?
+        .expect_problem(403, "TENANT_NOT_WRITABLE")?;
+    service
+        .delete("acme", kept.id()?)
+        .await?
+        .expect_problem(403, "TENANT_NOT_WRITABLE")?;
+    service.get("acme", kept.id()?).await?.expect(200)
 }

@@ -104,6 +104,9 @@ impl Subject {
         if let Some(body) = &request.body {
             asked = asked.json(body);
         }
+        if let Some(archive) = &request.archive {
+            asked = asked.header("Content-Type", "application/x-tar").body(archive.clone());
+        }
         send(asked).await
     }
 

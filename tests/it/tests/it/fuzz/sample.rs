@@ -23,6 +23,8 @@ pub struct Request {
     /// The path to ask for.
     pub url: String,
     pub body: Option<Value>,
+    /// The archive of a route that takes one instead.
+    pub archive: Option<Vec<u8>>,
 }
 
 impl Request {
@@ -32,25 +34,71 @@ impl Request {
     }
 }
 
-/// Makes a request of every operation of a document.
+/// Makes the requests of every operation of a document: one that says only what must be said, and one for each value of each
+/// parameter of its query.
 pub fn requests(document: &Value, known: Known<'_>) -> Vec<Request> {
     let mut made = Vec::new();
     for (path, methods) in document["paths"].as_object().into_iter().flatten() {
         for (method, operation) in methods.as_object().into_iter().flatten() {
-            let schema = &operation["requestBody"]["content"]["application/json"]["schema"];
-            made.push(Request {
-                method: method.to_uppercase().parse().expect("a method"),
-                template: path.clone(),
-                url: path
-                    .replace("{id}", known.id)
-                    .replace("{connectionId}", known.id)
-                    .replace("{tenant}", OWNER)
-                    .replace("{path}", known.path),
-                body: (!schema.is_null()).then(|| value(document, schema, "", known)),
-            });
+            let content = &operation["requestBody"]["content"];
+            let schema = &content["application/json"]["schema"];
+            let url = path
+                .replace("{id}", known.id)
+                .replace("{connectionId}", known.id)
+                .replace("{tenant}", OWNER)
+                .replace("{path}", known.path);
+            let queries = queries(document, operation, known);
+            for query in std::iter::once(String::new()).chain(queries) {
+                made.push(Request {
+                    method: method.to_uppercase().parse().expect("a method"),
+                    template: path.clone(),
+                    url: format!("{url}{query}"),
+                    body: (!schema.is_null()).then(|| value(document, schema, "", known)),
+                    archive: content.get("application/x-tar").map(|_| archive(known)),
+                });
+            }
         }
     }
     made
+}
+
+/// Makes the queries of an operation, of one parameter each. A cursor is what a service has handed out, so there is none.
+fn queries(document: &Value, operation: &Value, known: Known<'_>) -> Vec<String> {
+    let parameters = operation["parameters"].as_array().into_iter().flatten();
+    let mut made = Vec::new();
+    for parameter in parameters.filter(|parameter| parameter["in"] == "query" && parameter["name"] != "cursor") {
+        let name = parameter["name"].as_str().unwrap_or_default();
+        let values = match choices(document, &parameter["schema"]) {
+            Some(choices) => choices.clone(),
+            None => vec![value(document, &parameter["schema"], name, known)],
+        };
+        for value in values {
+            let said = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            made.push(format!("?{name}={said}"));
+        }
+    }
+    made
+}
+
+/// Returns what a schema lets one choose from.
+fn choices<'a>(document: &'a Value, schema: &'a Value) -> Option<&'a Vec<Value>> {
+    if let Some(reference) = schema["$ref"].as_str() {
+        return choices(document, document.pointer(reference.trim_start_matches('#'))?);
+    }
+    if let Some(any) = schema["oneOf"].as_array() {
+        return any.iter().find_map(|one| choices(document, one));
+    }
+    schema["enum"].as_array()
+}
+
+/// Makes an archive of one file.
+fn archive(known: Known<'_>) -> Vec<u8> {
+    let text = format!("# What of the {}?", known.word);
+    let mut header = tar::Header::new_gnu();
+    header.set_size(u64::try_from(text.len()).expect("a short text"));
+    let mut builder = tar::Builder::new(Vec::new());
+    let appended = builder.append_data(&mut header, known.path, text.as_bytes());
+    appended.and_then(|()| builder.into_inner()).expect("memory takes it")
 }
 
 /// Makes a value of a schema.
@@ -114,8 +162,8 @@ fn text(schema: &Value, name: &str, known: Known<'_>) -> String {
     match (schema["format"].as_str(), name) {
         (Some("uuid"), _) => known.id.to_owned(),
         (Some("date-time"), _) => "2030-01-01T00:00:00Z".to_owned(),
-        (_, "path" | "pinned") => known.path.to_owned(),
-        (_, "layer") => "team".to_owned(),
+        (_, "wait") => "1s".to_owned(),
+        (_, "path" | "pinned" | "folder") => known.path.to_owned(),
         (_, "number" | "requestNumber") => "REQ-2026-0001".to_owned(),
         _ => known.word.to_owned(),
     }
