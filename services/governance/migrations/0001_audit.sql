@@ -30,6 +30,9 @@ comment on column governance.audit_events.canonical is 'The bytes that are hashe
 comment on column governance.audit_events.at is 'RFC 3339 in UTC with six digits: its order as text is that of time.';
 create index audit_events_by_target on governance.audit_events (tenant_id, target_type, target_id, seq);
 create index audit_events_by_actor on governance.audit_events (tenant_id, actor, seq);
+create index audit_events_by_action on governance.audit_events (tenant_id, action, seq);
+create index audit_events_by_time on governance.audit_events (tenant_id, at);
+create index audit_events_by_request on governance.audit_events (tenant_id, request_id);
 create index audit_events_by_human on governance.audit_events (tenant_id, on_behalf_of, seq) where on_behalf_of is not null;
 
 -- Returns the end of the tenant's chain, locked, and the time after the lock was granted. A tenant's first event makes the

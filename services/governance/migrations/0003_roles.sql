@@ -10,10 +10,13 @@ create table governance.role_assignments (
     state      text not null check (state in ('active', 'revoked')),
     changed_by text not null,
     changed_at timestamptz not null default now(),
+    seen_at    timestamptz not null default now(),
     primary key (tenant_id, principal, role)
 );
 comment on column governance.role_assignments.source is
     'token: seen in the principal''s last token; goes away with it. grant: given here; stays until revoked.';
+comment on column governance.role_assignments.seen_at is
+    'When a token last said it, to a day. What a token said counts for a month.';
 create index role_assignments_by_role on governance.role_assignments (tenant_id, role) where state = 'active';
 
 alter table governance.role_assignments enable row level security;

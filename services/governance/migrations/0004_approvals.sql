@@ -28,7 +28,8 @@ create table governance.approvals (
     steps         jsonb not null,
     status        text not null check (status in
         ('pending', 'approved', 'rejected', 'expired', 'withdrawn', 'cancelled', 'applied')),
-    broken_glass  boolean not null default false,
+    broken_glass  text,
+    application_id uuid,
     applied_by    text,
     idempotency   text,
     request_hash  text not null,
@@ -41,6 +42,8 @@ create table governance.approvals (
 );
 comment on column governance.approvals.payload is 'In its one spelling, which is what payload_hash is of.';
 comment on column governance.approvals.revision is 'Rises with every amendment, also with one that brings an old payload back.';
+comment on column governance.approvals.broken_glass is 'It was approved without a quorum: why.';
+comment on column governance.approvals.application_id is 'From the outbox: the key by which a second try is told elsewhere.';
 comment on column governance.approvals.applied_by is 'The subject that applied it.';
 comment on column governance.approvals.requester is 'The human behind requested_by.';
 create index approvals_listed on governance.approvals (tenant_id, created_at, id);
@@ -67,7 +70,7 @@ create trigger only_added_to before update or delete on governance.approval_vote
 create table governance.approval_outbox (
     tenant_id   text not null,
     approval_id uuid not null,
-    created_at  timestamptz not null default now(),
+    application_id uuid not null,
     primary key (tenant_id, approval_id),
     foreign key (tenant_id, approval_id) references governance.approvals (tenant_id, id)
 );

@@ -65,7 +65,15 @@ impl Admitted {
     ) -> Result<Self, Problem> {
         let mut tx = Scoped::open(&state.pool, &caller.scope).await.or_problem()?;
         let token: Vec<Role> = caller.roles.iter().filter_map(|name| Role::parse(name)).collect();
-        let principal = identify(&mut tx, caller, &token).await.or_problem()?;
+        let (principal, news) = identify(&mut tx, caller, &token).await.or_problem()?;
+        if let Some((seen, gone)) = news {
+            store::roles::remember(&mut tx, &principal.id, &seen, &gone)
+                .await
+                .or_problem()?;
+            // By itself: who goes on to wait for a request must not hold rows that whoever counts its votes waits for.
+            tx.commit().await.or_problem()?;
+            tx = Scoped::open(&state.pool, &caller.scope).await.or_problem()?;
+        }
         let this = Self {
             tx,
             actor: describe(&principal, origin),
@@ -190,24 +198,33 @@ impl Admitted {
     }
 }
 
-/// Who the caller is, with the roles that count: the token's and those granted here, without those revoked here.
-async fn identify(tx: &mut Scoped, caller: &Caller, token: &[Role]) -> sqlx::Result<Principal> {
+/// Roles to remember of somebody: seen in his token, and gone from it.
+type News = (Vec<Role>, Vec<Role>);
+
+/// Who the caller is, with the roles that count: the token's and those granted here, without those revoked here. And what is
+/// to be remembered of them, if anything.
+async fn identify(tx: &mut Scoped, caller: &Caller, token: &[Role]) -> sqlx::Result<(Principal, Option<News>)> {
     let principal = Principal {
         id: caller.subject.clone(),
         on_behalf_of: caller.on_behalf_of.clone(),
         roles: token.to_vec(),
         ..Principal::default()
     };
-    let known = fetch_known(tx, &caller.subject).await?;
-    let settled = settle(token, &known);
+    let known = store::roles::fetch(tx, std::slice::from_ref(&caller.subject)).await?;
+    let holdings: Vec<Holding> = known.iter().map(|assignment| assignment.holding).collect();
+    let settled = settle(token, &holdings);
+    let fading = known.iter().filter(|assignment| assignment.is_fading);
+    let again = fading
+        .map(|assignment| assignment.holding.role)
+        .filter(|role| token.contains(role));
+    let seen: Vec<Role> = settled.seen.into_iter().chain(again).collect();
     // What an agent holds is not remembered: it never approves, so nobody asks for it when it is not there.
-    if !principal.is_agent() {
-        store::roles::remember(tx, &caller.subject, &settled).await?;
-    }
-    Ok(Principal {
+    let has_news = !principal.is_agent() && !(seen.is_empty() && settled.gone.is_empty());
+    let principal = Principal {
         roles: settled.roles,
         ..principal
-    })
+    };
+    Ok((principal, has_news.then_some((seen, settled.gone))))
 }
 
 async fn fetch_known(tx: &mut Scoped, subject: &str) -> sqlx::Result<Vec<Holding>> {

@@ -1,16 +1,24 @@
-//! Checkpoints on disk: one file a tenant, lines are only added. No database.
+//! Checkpoints on disk: one file a tenant. Lines are added; of old ones, every second goes when the file has become long
+//! ([`checkpoint::thin`]). No database.
 
 use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
 
 use aeterna_kit::hex::hex;
 
-use crate::audit::checkpoint::{Checkpoint, Forged};
+use crate::audit::checkpoint::{self, Checkpoint, Forged};
 use crate::signing::Signer;
+
+/// The last bytes of a file that are read: some lines of a few hundred bytes each. Several, for the last one need not be the
+/// highest.
+const END: u64 = 4_096;
+
+/// A file of fewer bytes has not so many lines that it would be thinned.
+const SHORT: u64 = 512 * 1024;
 
 /// The directory of checkpoints, and the key they are signed with.
 #[derive(Debug, Clone)]
@@ -72,16 +80,36 @@ impl Anchor {
     /// # Errors
     /// [`Error::Read`]; inside, [`Forged`] when a line is not ours.
     pub async fn fetch(&self, tenant: &str) -> Result<Result<Vec<Checkpoint>, Forged>, Error> {
+        self.read(tenant, |path| std::fs::read(path)).await
+    }
+
+    /// Reads the last of a tenant's checkpoints, and no more of the file than its end.
+    ///
+    /// # Errors
+    /// Those of [`Anchor::fetch`].
+    pub async fn fetch_last(&self, tenant: &str) -> Result<Result<Option<Checkpoint>, Forged>, Error> {
+        let marks = self.read(tenant, |path| fetch_end(&mut File::open(path)?)).await?;
+        Ok(marks.map(|mut marks| marks.pop()))
+    }
+
+    /// Reads lines and checks them, beside the runtime.
+    async fn read(
+        &self,
+        tenant: &str,
+        read: impl FnOnce(&Path) -> std::io::Result<Vec<u8>> + Send + 'static,
+    ) -> Result<Result<Vec<Checkpoint>, Forged>, Error> {
         let path = self.path_of(tenant);
-        let file = path.clone();
-        let read = tokio::task::spawn_blocking(move || std::fs::read(file)).await;
-        let text = match read {
-            Ok(Ok(text)) => text,
-            Ok(Err(error)) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Ok(Vec::new())),
-            Ok(Err(source)) => return Err(Error::Read { path, source }),
-            Err(_) => return Err(Error::Lost { path }),
-        };
-        Ok(Checkpoint::open_all(&text, tenant, &self.signer))
+        let (file, signer, tenant) = (path.clone(), Arc::clone(&self.signer), tenant.to_owned());
+        let opened = tokio::task::spawn_blocking(move || {
+            let text = read(&file)?;
+            Ok(Checkpoint::open_all(&text, &tenant, &signer))
+        });
+        match opened.await {
+            Ok(Ok(marks)) => Ok(marks),
+            Ok(Err(error)) if std::io::Error::kind(&error) == std::io::ErrorKind::NotFound => Ok(Ok(Vec::new())),
+            Ok(Err(source)) => Err(Error::Read { path, source }),
+            Err(_) => Err(Error::Lost { path }),
+        }
     }
 
     /// Adds a checkpoint, on disk when this returns. What a crash left of a last line is cut off first: the new line would be
@@ -94,17 +122,16 @@ impl Anchor {
         let (dir, file, line) = (self.dir.clone(), path.clone(), mark.seal(&self.signer));
         let written = tokio::task::spawn_blocking(move || {
             std::fs::create_dir_all(dir)?;
-            let mut file = std::fs::OpenOptions::new()
-                .create(true)
-                .read(true)
-                .append(true)
-                .open(file)?;
-            // Of several instances one writes at a time; closing gives the lock back.
-            file.lock()?;
-            let whole = fetch_whole(&mut file)?;
-            file.set_len(whole)?;
-            file.write_all(line.as_bytes())?;
-            file.sync_data()
+            // Of several instances one writes at a time; closing gives the lock back. It is not the file's own: that may be
+            // another one by the time that the lock is had.
+            let lock = open(&file.with_extension("lock"))?;
+            lock.lock()?;
+            let mut kept = open(&file)?;
+            let whole = fetch_whole(&mut kept)?;
+            kept.set_len(whole)?;
+            kept.write_all(line.as_bytes())?;
+            kept.sync_data()?;
+            replace_long(&file)
         });
         match written.await {
             Ok(Ok(())) => Ok(()),
@@ -112,6 +139,45 @@ impl Anchor {
             Err(_) => Err(Error::Lost { path }),
         }
     }
+}
+
+fn open(path: &Path) -> std::io::Result<File> {
+    std::fs::OpenOptions::new()
+        .create(true)
+        .read(true)
+        .append(true)
+        .open(path)
+}
+
+/// Puts a thinned file in the place of one that has become long. Whoever reads meanwhile reads one or the other.
+fn replace_long(path: &Path) -> std::io::Result<()> {
+    if std::fs::metadata(path)?.len() < SHORT {
+        return Ok(());
+    }
+    let Some(thinned) = checkpoint::thin(&std::fs::read(path)?) else {
+        return Ok(());
+    };
+    let new = path.with_extension("new");
+    std::fs::write(&new, thinned)?;
+    File::open(&new)?.sync_all()?;
+    std::fs::rename(new, path)
+}
+
+/// Returns the last lines of a file: those that are whole within its last bytes.
+fn fetch_end(file: &mut File) -> std::io::Result<Vec<u8>> {
+    let whole = fetch_whole(file)?;
+    let start = whole.saturating_sub(END);
+    let mut bytes = Vec::new();
+    file.seek(SeekFrom::Start(start))?;
+    file.take(whole - start).read_to_end(&mut bytes)?;
+    if start > 0 {
+        let first = bytes
+            .iter()
+            .position(|byte| *byte == b'\n')
+            .map_or(bytes.len(), |at| at + 1);
+        bytes.drain(..first);
+    }
+    Ok(bytes)
 }
 
 /// Returns how many bytes of a file are whole lines.
@@ -173,5 +239,31 @@ mod tests {
         assert_eq!(anchor.fetch("acme").await.expect("readable"), Ok(vec![mark(1)]));
         std::fs::write(anchor.path_of("acme"), b"\xff\n").expect("written");
         assert_eq!(anchor.fetch("acme").await.expect("readable"), Err(Forged));
+    }
+
+    #[tokio::test]
+    async fn the_last_checkpoint_is_read_without_those_before_it() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let anchor = Anchor::new(dir.path().to_owned(), Arc::new(Signer::of_seed([7; 32])));
+        let last = async || {
+            anchor
+                .fetch_last("acme")
+                .await
+                .expect("readable")
+                .map(|mark| mark.map(|mark| mark.seq))
+        };
+        assert_eq!(last().await, Ok(None));
+        // Far before the end, a line that is none: who reads all of the file finds it.
+        let path = anchor.path_of("acme");
+        std::fs::write(&path, "forged\n").expect("written");
+        for seq in (1..=30).chain([29]) {
+            anchor.add(&mark(seq)).await.expect("added");
+        }
+        let mut file = std::fs::OpenOptions::new().append(true).open(&path).expect("a file");
+        file.write_all(b"torn").expect("written");
+        assert_eq!(last().await, Ok(Some(30)));
+        assert_eq!(anchor.fetch("acme").await.expect("readable"), Err(Forged));
+        std::fs::write(&path, "forged\n").expect("written");
+        assert_eq!(last().await, Err(Forged));
     }
 }

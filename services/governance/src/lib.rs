@@ -8,6 +8,7 @@ pub mod admission;
 pub mod anchor;
 pub mod approval;
 pub mod audit;
+pub mod beside;
 pub mod migrations;
 pub mod origin;
 pub mod router;

@@ -7,8 +7,11 @@
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
+use aeterna_kit::problem::Problem;
+
+use crate::beside::beside;
 use crate::engine::Compiled;
-use crate::store::{Scoped, policies};
+use crate::store::{OrProblem as _, Scoped, policies};
 
 /// Tenants remembered; beyond, all are compiled anew.
 const REMEMBERED: usize = 1_000;
@@ -22,21 +25,29 @@ impl Sets {
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn current(&self, tx: &mut Scoped) -> sqlx::Result<Arc<Compiled>> {
-        let version = policies::fetch_set_version(tx).await?;
+    pub async fn current(&self, tx: &mut Scoped) -> Result<Arc<Compiled>, Problem> {
+        self.versioned(tx).await.map(|(_, set)| set)
+    }
+
+    /// The same with the version of the set.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn versioned(&self, tx: &mut Scoped) -> Result<(i64, Arc<Compiled>), Problem> {
+        let version = policies::fetch_set_version(tx).await.or_problem()?;
         if let Some(known) = self.known(tx.tenant(), version) {
             metrics::counter!("cache_hits_total").increment(1);
-            return Ok(known);
+            return Ok((version, known));
         }
         metrics::counter!("cache_misses_total").increment(1);
-        let (version, active) = policies::fetch_active(tx).await?;
-        let compiled = Arc::new(Compiled::build(active));
+        let (version, active) = policies::fetch_active(tx).await.or_problem()?;
+        let compiled = Arc::new(beside(move || Compiled::build(active)).await?);
         let mut sets = self.0.write().unwrap_or_else(PoisonError::into_inner);
         if sets.len() >= REMEMBERED {
             sets.clear();
         }
         sets.insert(tx.tenant().to_owned(), (version, Arc::clone(&compiled)));
-        Ok(compiled)
+        Ok((version, compiled))
     }
 
     fn known(&self, tenant: &str, version: i64) -> Option<Arc<Compiled>> {

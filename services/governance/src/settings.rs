@@ -25,7 +25,8 @@ pub struct Serve {
 #[derive(Debug, Clone, Args)]
 pub struct GovernanceSettings {
     /// A file with an Ed25519 private key in PEM (`openssl genpkey -algorithm ed25519`). Without it there are no
-    /// checkpoints of the audit log and no snapshots of policies.
+    /// checkpoints of the audit log and no snapshots of policies. Public keys in the same file are those of former keys: what
+    /// they have signed stays good.
     #[arg(long, env = "SIGNING_KEY_FILE")]
     pub signing_key_file: Option<PathBuf>,
 

@@ -65,31 +65,72 @@ impl PublicKey {
         Self { key, key_id }
     }
 
-    /// Reads a public key in PEM, as `openssl pkey -in key.pem -pubout` writes one.
-    ///
-    /// # Errors
-    /// When the file cannot be read or holds no such key.
-    pub fn load(path: &Path) -> anyhow::Result<Self> {
-        let pem = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-        let key = VerifyingKey::from_public_key_pem(&pem)
-            .ok()
-            .with_context(|| format!("{} holds no Ed25519 public key in PEM", path.display()))?;
-        Ok(Self::of(key))
-    }
-
     /// Returns its id.
     #[must_use]
     pub fn id(&self) -> &str {
         &self.key_id
     }
 
-    /// Returns the text of something that was signed with this key for the purpose.
-    #[must_use]
-    pub fn verify<'a>(&self, domain: Domain, signed: &'a Signed) -> Option<&'a str> {
+    fn verify<'a>(&self, domain: Domain, signed: &'a Signed) -> Option<&'a str> {
         let signature = Signature::from_slice(&BASE64.decode(&signed.signature).ok()?).ok()?;
         self.key
             .verify_strict(&domain.message(&signed.text), &signature)
             .ok()
             .map(|()| signed.text.as_str())
+    }
+}
+
+/// The keys that are believed: the one in use, and those that it took the place of, whose signatures stay good.
+#[derive(Debug, Clone)]
+pub struct PublicKeys(Vec<PublicKey>);
+
+impl PublicKeys {
+    /// Takes keys.
+    #[must_use]
+    pub fn of(keys: impl IntoIterator<Item = PublicKey>) -> Self {
+        Self(keys.into_iter().collect())
+    }
+
+    /// Reads public keys in PEM, as `openssl pkey -in key.pem -pubout` writes one; a file may hold several.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or holds none or something else.
+    pub fn load(path: &Path) -> anyhow::Result<Self> {
+        let pem = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+        let keys = Self::read(&pem).filter(|keys| !keys.0.is_empty());
+        keys.with_context(|| format!("{} holds no Ed25519 public key in PEM", path.display()))
+    }
+
+    /// Reads all public keys of a text in PEM; none when one of them is no Ed25519 key.
+    #[must_use]
+    pub fn read(pem: &str) -> Option<Self> {
+        let (begin, end) = ("-----BEGIN PUBLIC KEY-----", "-----END PUBLIC KEY-----");
+        let blocks = pem.split(begin).skip(1);
+        let read = |block: &str| {
+            let (inside, _) = block.split_once(end)?;
+            let key = VerifyingKey::from_public_key_pem(&format!("{begin}{inside}{end}\n")).ok()?;
+            Some(PublicKey::of(key))
+        };
+        blocks.map(read).collect::<Option<Vec<_>>>().map(Self)
+    }
+
+    /// Adds one.
+    #[must_use]
+    pub fn with(mut self, key: PublicKey) -> Self {
+        self.0.push(key);
+        self
+    }
+
+    /// Returns the ids of the keys.
+    #[must_use]
+    pub fn ids(&self) -> Vec<&str> {
+        self.0.iter().map(PublicKey::id).collect()
+    }
+
+    /// Returns the text of something that the key which it names signed for the purpose, if that key is one of these.
+    #[must_use]
+    pub fn verify<'a>(&self, domain: Domain, signed: &'a Signed) -> Option<&'a str> {
+        let named = self.0.iter().find(|key| key.key_id == signed.key_id)?;
+        named.verify(domain, signed)
     }
 }

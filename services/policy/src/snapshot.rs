@@ -5,6 +5,7 @@
 //! need not be one who may list roles; a guard knows the name that it looks for. What cannot be believed in every point is not taken at all.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -13,10 +14,10 @@ use sha2::{Digest as _, Sha256};
 use aeterna_kit::hex::hex;
 use aeterna_kit::ids::TenantId;
 
-use crate::engine::{Active, Compiled};
+use crate::engine::{Active, Compiled, compiled};
 use crate::rbac::Role;
 use crate::rbac::holding::{Holding, Source};
-use crate::signed::{Domain, PublicKey, Signed};
+use crate::signed::{Domain, PublicKeys, Signed};
 
 /// How far the clocks of two services may be apart.
 const LEEWAY: SignedDuration = SignedDuration::from_secs(60);
@@ -35,8 +36,9 @@ pub struct Snapshot {
     pub issued_at: Timestamp,
     /// From when on nothing is written by it.
     pub max_age_seconds: u32,
-    /// The active policies.
-    pub policies: Vec<Active>,
+    /// The active policies; absent for who has said that he has them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policies: Option<Vec<Active>>,
     /// Roles that were given or taken away, whatever a token says.
     pub roles: Vec<Assigned>,
 }
@@ -103,7 +105,7 @@ impl Refused {
 #[derive(Debug)]
 pub struct Held {
     /// The policies.
-    pub set: Compiled,
+    pub set: Arc<Compiled>,
     tenant: TenantId,
     issued_at: Timestamp,
     max_age: SignedDuration,
@@ -111,12 +113,19 @@ pub struct Held {
 }
 
 impl Held {
-    /// Believes a snapshot, or not.
+    /// Believes a snapshot, or not. `before` is what is held of the tenant: the compiled policies are taken from it where they
+    /// are the same. A new set takes a while to compile: not for the runtime.
     ///
     /// # Errors
     /// [`Refused`].
-    pub fn open(signed: &Signed, key: &PublicKey, tenant: &TenantId, now: Timestamp) -> Result<Self, Refused> {
-        let text = key.verify(Domain::PolicySnapshot, signed).ok_or(Refused::Forged)?;
+    pub fn open(
+        signed: &Signed,
+        keys: &PublicKeys,
+        tenant: &TenantId,
+        now: Timestamp,
+        before: Option<&Self>,
+    ) -> Result<Self, Refused> {
+        let text = keys.verify(Domain::PolicySnapshot, signed).ok_or(Refused::Forged)?;
         let snapshot: Snapshot = serde_json::from_str(text)?;
         if snapshot.tenant_id != tenant.as_str() {
             return Err(Refused::Foreign);
@@ -124,10 +133,14 @@ impl Held {
         if snapshot.issued_at.duration_since(now) > LEEWAY {
             return Err(Refused::Future);
         }
-        let set = Compiled::build(snapshot.policies);
-        if set.hash() != snapshot.policy_set_hash {
-            return Err(Refused::Mixed);
-        }
+        let wanted = snapshot.policy_set_hash;
+        let same = before.map(|held| &held.set).filter(|set| set.hash() == wanted);
+        let set = match (snapshot.policies, same) {
+            (None, None) => return Err(Refused::Mixed),
+            (Some(policies), _) if compiled::hash(&policies) != wanted => return Err(Refused::Mixed),
+            (_, Some(set)) => Arc::clone(set),
+            (Some(policies), None) => Arc::new(Compiled::build(policies)),
+        };
         let mut roles: HashMap<String, Vec<Holding>> = HashMap::new();
         for Assigned { holder, role, revoked } in snapshot.roles {
             let source = Source::Grant;

@@ -4,8 +4,8 @@
 //! else happens: what has ended stays ended, expiry never approves, and a request is applied once.
 //!
 //! Steps are served in order. Which step is the current one is not stored but counted, from the votes that are good at that
-//! moment: of humans who hold one of the step's roles now, who did not ask for it themselves, and who saw this revision of
-//! the payload. So a revoked approver takes his vote with him, and a changed payload all of them, also when it is changed
+//! moment: of humans who hold one of the step's roles now, who neither asked for it nor made it for somebody, and who saw this
+//! revision of the payload. So a revoked approver takes his vote with him, and a changed payload all of them, also when it is changed
 //! back. People are named by the human behind them; an agent is its principal.
 
 use jiff::Timestamp;
@@ -96,6 +96,8 @@ pub struct Request {
     pub status: Status,
     /// The human who asked for it.
     pub requester: String,
+    /// The subject that made it: the human, or who acted for him. It may act for itself another time.
+    pub requested_by: String,
     /// Its steps.
     pub steps: Vec<Step>,
     /// The votes, those for earlier payloads as well.
@@ -229,7 +231,7 @@ impl Request {
             }
             Command::BreakGlass { by } => {
                 self.require_pending(now)?;
-                if *by == self.requester {
+                if self.is_own(by) {
                     return Err(Refusal::SelfApproval);
                 }
                 Ok(to(Status::Approved))
@@ -254,7 +256,7 @@ impl Request {
         now: Timestamp,
     ) -> Result<Change, Refusal> {
         self.require_pending(now)?;
-        if by == self.requester {
+        if self.is_own(by) {
             return Err(Refusal::SelfApproval);
         }
         if seen.is_some_and(|seen| seen != self.payload.hash) {
@@ -307,7 +309,7 @@ impl Request {
             vote.step == n
                 && vote.verdict == Verdict::Approve
                 && vote.payload == self.payload
-                && vote.by != self.requester
+                && !self.is_own(&vote.by)
                 && self.steps.get(n).is_some_and(|step| step.admits(&roles(&vote.by)))
         };
         let mut voters: Vec<&str> = self.votes.iter().filter(is_good).map(|vote| vote.by.as_str()).collect();
@@ -324,6 +326,11 @@ impl Request {
                 Err(Refusal::NotPending)
             }
         }
+    }
+
+    /// Tells whether somebody has a part in having asked for it.
+    fn is_own(&self, by: &str) -> bool {
+        by == self.requester || by == self.requested_by
     }
 
     fn require_requester(&self, by: &str) -> Result<(), Refusal> {

@@ -113,6 +113,22 @@ impl<'a> Walk<'a> {
         }
     }
 
+    /// Goes on with a walk that ended at an event with a hash, all of which was good.
+    #[must_use]
+    pub fn go_on(tenant: &'a str, checkpoints: &'a [Checkpoint], seq: i64, hash: Vec<u8>) -> Self {
+        Self {
+            seq,
+            hash: Some(hash),
+            ..Self::begin(tenant, checkpoints)
+        }
+    }
+
+    /// Returns the hash of that event; none before the first step from a checkpoint.
+    #[must_use]
+    pub fn hash(&self) -> Option<&[u8]> {
+        self.hash.as_deref()
+    }
+
     /// Returns the number of the last event that was found good, or taken to be.
     #[must_use]
     pub fn seq(&self) -> i64 {

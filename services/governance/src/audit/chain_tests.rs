@@ -165,6 +165,31 @@ fn a_walk_from_a_checkpoint_sees_what_is_bad_from_there_on() {
 }
 
 #[test]
+fn a_walk_in_parts_finds_what_one_walk_finds() {
+    let links = chain(6, "a");
+    let marks = [mark(&links[1]), mark(&links[4])];
+    let in_parts = |links: &[Link], end: (i64, &[u8])| -> Result<i64, Break> {
+        let (mut seq, mut hash) = (0, GENESIS.to_vec());
+        for part in links.chunks(2) {
+            let mut walk = Walk::go_on("acme", &marks, seq, hash.clone());
+            part.iter().try_for_each(|link| walk.step(link))?;
+            (seq, hash) = (walk.seq(), walk.hash().expect("walked").to_vec());
+        }
+        Walk::go_on("acme", &marks, seq, hash).end(end.0, end.1)
+    };
+    assert_eq!(in_parts(&links, head(&links)), Ok(6));
+    let other = chain(6, "b");
+    let mut spliced = links[..2].to_vec();
+    spliced.extend_from_slice(&other[2..]);
+    for bad in [&other, &spliced] {
+        assert_eq!(in_parts(bad, head(bad)), walk(bad, &marks, head(bad)));
+        assert!(in_parts(bad, head(bad)).is_err());
+    }
+    let cut = &links[..4];
+    assert_eq!(in_parts(cut, head(cut)), walk(cut, &marks, head(cut)));
+}
+
+#[test]
 fn an_event_of_another_tenant_is_out_of_place() {
     let links = chain(2, "a");
     let mut walk = Walk::begin("globex", &[]);

@@ -23,6 +23,12 @@ pub struct Checkpoint {
     pub at: String,
 }
 
+/// Lines that make a file long: one and a half megabyte, whose signatures take a fifth of a second.
+const LONGEST: usize = 4_096;
+
+/// The newest lines, none of which goes: a day's, if one is written each minute.
+const KEPT: usize = 1_440;
+
 /// A line that is no checkpoint of ours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a line is no checkpoint of this tenant signed by this service")]
@@ -37,7 +43,7 @@ impl Checkpoint {
         format!("{}\n", canonical::write(&json!(signed)))
     }
 
-    /// Reads a file of one tenant; what a crash left of the last line is passed over.
+    /// Reads lines of one tenant's file; what a crash left of the last line is passed over.
     ///
     /// # Errors
     /// [`Forged`].
@@ -62,6 +68,25 @@ impl Checkpoint {
         marks.dedup_by(|a, b| a.seq == b.seq && a.hash == b.hash);
         Ok(marks)
     }
+}
+
+/// Leaves out every second of the older lines of a file that has become long, so that it has an end: the marks of long ago lie
+/// further apart, and each still stands for all that was before it. None for a file that is short enough.
+#[must_use]
+pub fn thin(file: &[u8]) -> Option<Vec<u8>> {
+    let lines: Vec<&[u8]> = file.split_inclusive(|byte| *byte == b'\n').collect();
+    if lines.len() < LONGEST {
+        return None;
+    }
+    let (old, new) = lines.split_at_checked(lines.len() - KEPT)?;
+    // The very first one stays.
+    Some(
+        [
+            old.iter().step_by(2).copied().collect::<Vec<_>>().concat(),
+            new.concat(),
+        ]
+        .concat(),
+    )
 }
 
 #[cfg(test)]
@@ -105,5 +130,22 @@ mod tests {
             Err(Forged)
         );
         assert_eq!(Checkpoint::open_all(b"no JSON\n", "acme", &signer), Err(Forged));
+    }
+
+    #[test]
+    fn a_long_file_keeps_its_first_and_its_newest_lines_and_does_not_grow_without_end() {
+        let (mut file, mut most) = (Vec::new(), 0);
+        for n in 0..20_000 {
+            file.extend_from_slice(format!("{n}\n").as_bytes());
+            if let Some(thinned) = thin(&file) {
+                file = thinned;
+            }
+            most = most.max(file.iter().filter(|byte| **byte == b'\n').count());
+        }
+        let text = String::from_utf8(file).expect("digits");
+        let kept: Vec<usize> = text.lines().map(|line| line.parse().expect("a number")).collect();
+        assert!(most < LONGEST && kept.is_sorted() && kept[0] == 0, "{most}");
+        let newest: Vec<usize> = (20_000 - KEPT..20_000).collect();
+        assert!(kept.ends_with(&newest));
     }
 }

@@ -1,4 +1,7 @@
-//! Approval requests, their votes, and the outbox of what may be applied.
+//! Approval requests. Their votes are in [`votes`], what may be applied in [`outbox`].
+
+pub mod outbox;
+pub mod votes;
 
 use jiff::Timestamp;
 use sqlx::postgres::PgRow;
@@ -8,9 +11,11 @@ use uuid::Uuid;
 
 use aeterna_kit::db::timed;
 
+pub use votes::Given;
+
 use super::{Scoped, word};
 use crate::approval::rules::Risk;
-use crate::approval::{Change, Request, Revision, Status, Step, Verdict, Vote};
+use crate::approval::{Change, Request, Revision, Status, Step};
 use crate::engine::Scope;
 
 /// A stored request.
@@ -36,12 +41,10 @@ pub struct Stored {
     pub risk: Risk,
     /// Why.
     pub justification: Option<String>,
-    /// The subject that made it.
-    pub requested_by: String,
-    /// It was approved without a quorum.
-    pub broken_glass: bool,
-    /// The subject that applied it.
-    pub applied_by: Option<String>,
+    /// It was approved without a quorum: why.
+    pub broken_glass: Option<String>,
+    /// Which application it was, and the subject that made it.
+    pub application: Option<(Uuid, String)>,
     /// The hash of all that was asked, for retries.
     pub request_hash: String,
     /// When it was made.
@@ -69,9 +72,10 @@ impl FromRow<'_, PgRow> for Stored {
             payload: row.try_get("payload")?,
             risk: read(row.try_get("risk")?)?,
             justification: row.try_get("justification")?,
-            requested_by: row.try_get("requested_by")?,
             broken_glass: row.try_get("broken_glass")?,
-            applied_by: row.try_get("applied_by")?,
+            application: row
+                .try_get::<Option<Uuid>, _>("application_id")?
+                .zip(row.try_get("applied_by")?),
             request_hash: row.try_get("request_hash")?,
             created_at: time("created_at")?,
             resolved_at: row
@@ -80,6 +84,7 @@ impl FromRow<'_, PgRow> for Stored {
             core: Request {
                 status: read(row.try_get("status")?)?,
                 requester: row.try_get("requester")?,
+                requested_by: row.try_get("requested_by")?,
                 steps: row.try_get::<Json<Vec<Step>>, _>("steps")?.0,
                 votes: Vec::new(),
                 payload: revision(row)?,
@@ -94,35 +99,6 @@ fn revision(row: &PgRow) -> sqlx::Result<Revision> {
         number: row.try_get("revision")?,
         hash: row.try_get("payload_hash")?,
     })
-}
-
-/// A vote as it was given.
-#[derive(Debug, Clone)]
-pub struct Given {
-    /// Its id.
-    pub id: Uuid,
-    /// What it says.
-    pub vote: Vote,
-    /// Why.
-    pub comment: Option<String>,
-    /// When.
-    pub created_at: Timestamp,
-}
-
-impl FromRow<'_, PgRow> for Given {
-    fn from_row(row: &PgRow) -> sqlx::Result<Self> {
-        Ok(Self {
-            id: row.try_get("id")?,
-            vote: Vote {
-                by: row.try_get("approver")?,
-                step: usize::try_from(row.try_get::<i32, _>("step")?).unwrap_or(usize::MAX),
-                verdict: read::<Verdict>(row.try_get("verdict")?)?,
-                payload: revision(row)?,
-            },
-            comment: row.try_get("comment")?,
-            created_at: row.try_get::<jiff_sqlx::Timestamp, _>("created_at")?.to_jiff(),
-        })
-    }
 }
 
 /// How a request is named.
@@ -148,7 +124,7 @@ pub struct Filter {
 }
 
 const COLUMNS: &str = "id, number, request_type, target_type, target_id, scope, title, description, payload, payload_hash,
-    revision, risk, justification, requested_by, requester, steps, status, broken_glass, applied_by, request_hash, created_at,
+    revision, risk, justification, requested_by, requester, steps, status, broken_glass, application_id, applied_by, request_hash, created_at,
     expires_at, resolved_at";
 
 /// Returns the database's time: expiry is by one clock.
@@ -205,7 +181,7 @@ pub async fn create(tx: &mut Scoped, new: &Stored, idempotency: Option<&str>) ->
         .bind(&new.core.payload.hash)
         .bind(word(&new.risk))
         .bind(&new.justification)
-        .bind(&new.requested_by)
+        .bind(&new.core.requested_by)
         .bind(&new.core.requester)
         .bind(Json(&new.core.steps))
         .bind(idempotency)
@@ -267,14 +243,7 @@ async fn find(tx: &mut Scoped, name: &Name, how: &'static str) -> sqlx::Result<O
         return Ok(None);
     };
     // After the lock: votes that were given meanwhile are among them.
-    let given: Vec<Given> = sqlx::query_as(
-        "select id, approver, step, verdict, comment, payload_hash, revision, created_at from governance.approval_votes
-         where tenant_id = $1 and approval_id = $2 order by created_at, id",
-    )
-    .bind(&tenant)
-    .bind(stored.id)
-    .fetch_all(tx.connection())
-    .await?;
+    let given = votes::fetch(tx, stored.id).await?;
     stored.core.votes = given.iter().map(|given| given.vote.clone()).collect();
     Ok(Some((stored, given)))
 }
@@ -323,78 +292,24 @@ pub async fn follow(tx: &mut Scoped, id: Uuid, change: &Change, payload: Option<
     .execute(tx.connection())
     .await?;
     if change.status == Status::Approved {
-        sqlx::query("insert into governance.approval_outbox (tenant_id, approval_id) values ($1, $2)")
-            .bind(&tenant)
-            .bind(id)
-            .execute(tx.connection())
-            .await?;
+        outbox::put(tx, id).await?;
     }
     Ok(())
 }
 
-/// Stores a vote.
+/// Marks a request as approved without a quorum, and keeps why.
 ///
 /// # Errors
 /// Those of the database.
-pub async fn add_vote(
-    tx: &mut Scoped,
-    approval: Uuid,
-    id: Uuid,
-    vote: &Vote,
-    comment: Option<&str>,
-) -> sqlx::Result<()> {
+pub async fn mark_broken_glass(tx: &mut Scoped, id: Uuid, why: &str) -> sqlx::Result<()> {
     let tenant = tx.tenant().to_owned();
-    sqlx::query(
-        "insert into governance.approval_votes
-            (tenant_id, approval_id, id, approver, step, verdict, comment, payload_hash, revision, created_at)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, clock_timestamp())",
-    )
-    .bind(tenant)
-    .bind(approval)
-    .bind(id)
-    .bind(&vote.by)
-    .bind(i32::try_from(vote.step).unwrap_or(i32::MAX))
-    .bind(word(&vote.verdict))
-    .bind(comment)
-    .bind(&vote.payload.hash)
-    .bind(vote.payload.number)
-    .execute(tx.connection())
-    .await
-    .map(|_| ())
-}
-
-/// Marks a request as approved without a quorum.
-///
-/// # Errors
-/// Those of the database.
-pub async fn mark_broken_glass(tx: &mut Scoped, id: Uuid) -> sqlx::Result<()> {
-    let tenant = tx.tenant().to_owned();
-    sqlx::query("update governance.approvals set broken_glass = true where tenant_id = $1 and id = $2")
+    sqlx::query("update governance.approvals set broken_glass = $3 where tenant_id = $1 and id = $2")
         .bind(tenant)
         .bind(id)
+        .bind(why)
         .execute(tx.connection())
         .await
         .map(|_| ())
-}
-
-/// Takes an approved request out of the outbox, and remembers who did; false when it was taken before.
-///
-/// # Errors
-/// Those of the database.
-pub async fn take_from_outbox(tx: &mut Scoped, id: Uuid, by: &str) -> sqlx::Result<bool> {
-    let tenant = tx.tenant().to_owned();
-    sqlx::query("update governance.approvals set applied_by = $3 where tenant_id = $1 and id = $2")
-        .bind(&tenant)
-        .bind(id)
-        .bind(by)
-        .execute(tx.connection())
-        .await?;
-    let taken = sqlx::query("delete from governance.approval_outbox where tenant_id = $1 and approval_id = $2")
-        .bind(tenant)
-        .bind(id)
-        .execute(tx.connection())
-        .await?;
-    Ok(taken.rows_affected() == 1)
 }
 
 /// Fetches pending requests whose time is over, of all tenants. For the worker.

@@ -253,14 +253,29 @@ pub async fn fetch_active(tx: &mut Scoped) -> sqlx::Result<(i64, Vec<Active>)> {
     Ok((set, rows.into_iter().filter_map(active).collect()))
 }
 
-/// Counts the tenant's active policies other than one.
+/// How much a set is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, FromRow)]
+pub struct Size {
+    /// Policies.
+    pub policies: i64,
+    /// Rules in them.
+    pub rules: i64,
+    /// Bytes as JSON.
+    pub bytes: i64,
+}
+
+/// Measures the tenant's active policies other than one.
 ///
 /// # Errors
 /// Those of the database.
-pub async fn count_active(tx: &mut Scoped, but: Uuid) -> sqlx::Result<i64> {
+pub async fn measure_active(tx: &mut Scoped, but: Uuid) -> sqlx::Result<Size> {
     let tenant = tx.tenant().to_owned();
-    sqlx::query_scalar(
-        "select count(*) from governance.policies where tenant_id = $1 and status = 'active' and id <> $2",
+    sqlx::query_as(
+        "select count(*) as policies, coalesce(sum(jsonb_array_length(coalesce(v.document -> 'rules', '[]'))), 0)::bigint as rules,
+            coalesce(sum(octet_length(v.document::text)), 0)::bigint as bytes
+         from governance.policies p
+         left join governance.policy_versions v on v.tenant_id = p.tenant_id and v.policy_id = p.id and v.version = p.version
+         where p.tenant_id = $1 and p.status = 'active' and p.id <> $2",
     )
     .bind(tenant)
     .bind(but)

@@ -8,7 +8,7 @@ use aeterna_policy::snapshot::{Assigned, holder};
 
 use super::Scoped;
 use crate::rbac::Role;
-use crate::rbac::holding::{Holding, Settled, Source};
+use crate::rbac::holding::{Holding, Source};
 
 /// A remembered role with its history.
 #[derive(Debug, Clone)]
@@ -21,6 +21,8 @@ pub struct Assignment {
     pub changed_by: String,
     /// When.
     pub changed_at: Timestamp,
+    /// It is known from a token, and not from one of today.
+    pub is_fading: bool,
 }
 
 impl FromRow<'_, PgRow> for Assignment {
@@ -39,11 +41,18 @@ impl FromRow<'_, PgRow> for Assignment {
             },
             changed_by: row.try_get("changed_by")?,
             changed_at: row.try_get::<jiff_sqlx::Timestamp, _>("changed_at")?.to_jiff(),
+            is_fading: row.try_get("fading")?,
         })
     }
 }
 
-const COLUMNS: &str = "principal, role, source, state, changed_by, changed_at";
+/// A sight is noted anew after a day: with each request it would be a write for each.
+const COLUMNS: &str = "principal, role, source, state, changed_by, changed_at,
+    (source = 'token' and seen_at < now() - interval '1 day') as fading";
+
+/// What a token said counts for a month after it was last seen: whoever has left shows none any more. What was given or taken
+/// here does not age.
+const FRESH: &str = "(source = 'grant' or state = 'revoked' or seen_at > now() - interval '30 days')";
 
 /// Fetches what is remembered of principals.
 ///
@@ -52,11 +61,25 @@ const COLUMNS: &str = "principal, role, source, state, changed_by, changed_at";
 pub async fn fetch(tx: &mut Scoped, principals: &[String]) -> sqlx::Result<Vec<Assignment>> {
     let tenant = tx.tenant().to_owned();
     let query = format!(
-        "select {COLUMNS} from governance.role_assignments where tenant_id = $1 and principal = any($2)
+        "select {COLUMNS} from governance.role_assignments where tenant_id = $1 and principal = any($2) and {FRESH}
          order by principal, role"
     );
     let query = sqlx::query_as(sqlx::AssertSqlSafe(query)).bind(tenant).bind(principals);
     query.fetch_all(tx.connection()).await
+}
+
+/// Holds what is remembered of principals until the transaction ends: nobody changes it meanwhile.
+///
+/// # Errors
+/// Those of the database.
+pub async fn hold(tx: &mut Scoped, principals: &[String]) -> sqlx::Result<()> {
+    let tenant = tx.tenant().to_owned();
+    sqlx::query("select from governance.role_assignments where tenant_id = $1 and principal = any($2) for share")
+        .bind(tenant)
+        .bind(principals)
+        .execute(tx.connection())
+        .await
+        .map(|_| ())
 }
 
 /// Fetches a page of all that is remembered, by principal and role.
@@ -68,7 +91,7 @@ pub async fn fetch_page(tx: &mut Scoped, after: Option<(String, String)>, limit:
     let (principal, role) = after.unzip();
     let query = format!(
         "select {COLUMNS} from governance.role_assignments
-         where tenant_id = $1 and ($2::text is null or (principal, role) > ($2, $3)) order by principal, role limit $4"
+         where tenant_id = $1 and {FRESH} and ($2::text is null or (principal, role) > ($2, $3)) order by principal, role limit $4"
     );
     let query = sqlx::query_as(sqlx::AssertSqlSafe(query))
         .bind(tenant)
@@ -86,7 +109,7 @@ pub async fn fetch_holders(tx: &mut Scoped, roles: &[&'static str]) -> sqlx::Res
     let tenant = tx.tenant().to_owned();
     let query = format!(
         "select {COLUMNS} from governance.role_assignments
-         where tenant_id = $1 and state = 'active' and role = any($2) order by principal limit 10000"
+         where tenant_id = $1 and state = 'active' and role = any($2) and {FRESH} order by principal limit 10000"
     );
     let query = sqlx::query_as(sqlx::AssertSqlSafe(query)).bind(tenant).bind(roles);
     query.fetch_all(tx.connection()).await
@@ -115,32 +138,35 @@ pub async fn fetch_assigned(tx: &mut Scoped) -> sqlx::Result<Vec<Assigned>> {
     Ok(assigned)
 }
 
-/// Remembers what a token says. A row that somebody else changes meanwhile stays as he leaves it.
+/// Remembers what a token says: roles that were seen in it, and those that are gone from it. A row that somebody else changes
+/// meanwhile stays as he leaves it.
 ///
 /// # Errors
 /// Those of the database.
-pub async fn remember(tx: &mut Scoped, principal: &str, settled: &Settled) -> sqlx::Result<()> {
+pub async fn remember(tx: &mut Scoped, principal: &str, seen: &[Role], gone: &[Role]) -> sqlx::Result<()> {
     let tenant = tx.tenant().to_owned();
     let names = |roles: &[Role]| roles.iter().map(|role| role.name()).collect::<Vec<_>>();
-    if !settled.seen.is_empty() {
+    if !seen.is_empty() {
         sqlx::query(
-            "insert into governance.role_assignments (tenant_id, principal, role, source, state, changed_by)
-             select $1, $2, r, 'token', 'active', $2 from unnest($3::text[]) r on conflict do nothing",
+            "insert into governance.role_assignments as a (tenant_id, principal, role, source, state, changed_by)
+             select $1, $2, r, 'token', 'active', $2 from unnest($3::text[]) r order by r
+             on conflict (tenant_id, principal, role) do update set seen_at = now()
+                where a.source = 'token' and a.state = 'active'",
         )
         .bind(&tenant)
         .bind(principal)
-        .bind(names(&settled.seen))
+        .bind(names(seen))
         .execute(tx.connection())
         .await?;
     }
-    if !settled.gone.is_empty() {
+    if !gone.is_empty() {
         sqlx::query(
             "delete from governance.role_assignments
              where tenant_id = $1 and principal = $2 and role = any($3) and source = 'token' and state = 'active'",
         )
         .bind(&tenant)
         .bind(principal)
-        .bind(names(&settled.gone))
+        .bind(names(gone))
         .execute(tx.connection())
         .await?;
     }

@@ -60,15 +60,24 @@ pub async fn write(pool: &PgPool, anchor: &Anchor, written: &mut BTreeMap<String
     Ok(())
 }
 
-/// Writes a checkpoint of a chain that stands; false when it does not.
+/// Writes a checkpoint of a chain that stands, unless its last one is of its head; false when it does not stand.
 async fn cover(pool: &PgPool, anchor: &Anchor, tenant: &str, head: &Head) -> anyhow::Result<bool> {
-    if !stands(pool, anchor, tenant, head).await? {
+    let Ok(last) = anchor.fetch_last(tenant).await? else {
+        return Ok(false);
+    };
+    let known = last.map(|mark| (mark.seq, mark.hash));
+    let end = (head.seq, hex(&head.hash));
+    if !stands(pool, tenant, known.iter().chain([&end])).await? {
         return Ok(false);
     }
+    if known.as_ref() == Some(&end) {
+        return Ok(true);
+    }
+    let (seq, hash) = end;
     let mark = Checkpoint {
         tenant_id: tenant.to_owned(),
-        seq: head.seq,
-        hash: hex(&head.hash),
+        seq,
+        hash,
         at: spell_time(clock::now()),
     };
     anchor.add(&mark).await?;
@@ -77,16 +86,16 @@ async fn cover(pool: &PgPool, anchor: &Anchor, tenant: &str, head: &Head) -> any
     Ok(true)
 }
 
-/// Tells whether the chain still has the event of its last checkpoint, and the one that its head names.
-async fn stands(pool: &PgPool, anchor: &Anchor, tenant: &str, head: &Head) -> anyhow::Result<bool> {
-    let Ok(marks) = anchor.fetch(tenant).await? else {
-        return Ok(false);
-    };
+/// Tells whether the chain has events: that of its last checkpoint, and the one that its head names.
+async fn stands<'a>(
+    pool: &PgPool,
+    tenant: &str,
+    events: impl Iterator<Item = &'a (i64, String)>,
+) -> anyhow::Result<bool> {
     let mut tx = Scoped::open(pool, &TenantScope::for_worker(TenantId::parse(tenant)?)).await?;
-    let known = marks.last().map(|mark| (mark.seq, mark.hash.clone()));
-    for (seq, hash) in known.into_iter().chain([(head.seq, hex(&head.hash))]) {
-        let event = audit::fetch_links(&mut tx, seq - 1, seq, 1).await?.pop();
-        if event.is_none_or(|event| hex(&event.hash) != hash) {
+    for (seq, hash) in events {
+        let event = audit::fetch_links(&mut tx, seq - 1, *seq, 1).await?.pop();
+        if event.is_none_or(|event| hex(&event.hash) != *hash) {
             return Ok(false);
         }
     }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::Map;
 use sqlx::PgPool;
+use uuid::Uuid;
 
 use aeterna_kit::auth::TenantScope;
 use aeterna_kit::ids::TenantId;
@@ -23,42 +24,62 @@ const LIMIT: i64 = 500;
 pub async fn run(pool: PgPool) {
     loop {
         match expire(&pool).await {
-            Ok(count) if i64::try_from(count).is_ok_and(|count| count == LIMIT) => continue,
+            // There are more. After a failure the same would be found again at once.
+            Ok(Look { found, failed: 0 }) if i64::try_from(found).is_ok_and(|found| found == LIMIT) => continue,
             Ok(_) => {}
-            Err(error) => tracing::warn!(error = format!("{error:#}"), "expired requests could not be marked"),
+            Err(error) => tracing::warn!(error = format!("{error:#}"), "expired requests could not be looked for"),
         }
         tokio::time::sleep(IDLE).await;
     }
 }
 
-/// One look. Returns how many requests were found.
+/// What came of a look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Look {
+    /// Requests whose time was over.
+    pub found: usize,
+    /// Those of them that could not be marked; they are found again.
+    pub failed: usize,
+}
+
+/// One look. What fails for one request is counted in `approvals_expiry_failed_total` and tried again in the next look; the
+/// others are marked.
 ///
 /// # Errors
-/// When the database fails; requests before that are done.
-pub async fn expire(pool: &PgPool) -> anyhow::Result<usize> {
-    let found = approvals::fetch_expired(pool, LIMIT).await?;
-    let count = found.len();
-    for (tenant, id) in found {
-        let mut tx = Scoped::open(pool, &TenantScope::for_worker(TenantId::parse(tenant)?)).await?;
-        let Some((stored, _)) = approvals::lock(&mut tx, &Name::Id(id)).await? else {
-            continue;
-        };
-        let now = approvals::fetch_now(&mut tx).await?;
-        // Somebody may have been quicker.
-        let Ok(change) = stored.core.react(&Command::Expire, &|_| Vec::new(), now) else {
-            continue;
-        };
-        approvals::follow(&mut tx, id, &change, None).await?;
-        let event = Event {
-            actor: Actor::system(),
-            action: "approval.expire".to_owned(),
-            target: ("Approval", id.to_string()),
-            outcome: Outcome::Allow,
-            decision_id: None,
-            details: Map::from_iter([("requestNumber".to_owned(), stored.number.into())]),
-        };
-        store::audit::append(&mut tx, &event).await?;
-        tx.commit().await?;
+/// When the database does not say which requests there are.
+pub async fn expire(pool: &PgPool) -> anyhow::Result<Look> {
+    let requests = approvals::fetch_expired(pool, LIMIT).await?;
+    let (found, mut failed) = (requests.len(), 0);
+    for (tenant, id) in requests {
+        if let Err(error) = mark(pool, &tenant, id).await {
+            failed += 1;
+            metrics::counter!("approvals_expiry_failed_total").increment(1);
+            tracing::error!(tenant, request = %id, error = format!("{error:#}"), "an expired request could not be marked");
+        }
     }
-    Ok(count)
+    Ok(Look { found, failed })
+}
+
+async fn mark(pool: &PgPool, tenant: &str, id: Uuid) -> anyhow::Result<()> {
+    let mut tx = Scoped::open(pool, &TenantScope::for_worker(TenantId::parse(tenant)?)).await?;
+    let Some((stored, _)) = approvals::lock(&mut tx, &Name::Id(id)).await? else {
+        return Ok(());
+    };
+    let now = approvals::fetch_now(&mut tx).await?;
+    // Somebody may have been quicker.
+    let Ok(change) = stored.core.react(&Command::Expire, &|_| Vec::new(), now) else {
+        return Ok(());
+    };
+    approvals::follow(&mut tx, id, &change, None).await?;
+    let event = Event {
+        actor: Actor::system(),
+        action: "approval.expire".to_owned(),
+        target: ("Approval", id.to_string()),
+        outcome: Outcome::Allow,
+        decision_id: None,
+        details: Map::from_iter([("requestNumber".to_owned(), stored.number.into())]),
+    };
+    store::audit::append(&mut tx, &event).await?;
+    tx.commit().await?;
+    Ok(())
 }

@@ -70,6 +70,12 @@ pub(super) const CONTEXT: &[(&str, Type)] = &[
     ("mfa", Type::Truth),
 ];
 
+/// Tells whether things of a type have an attribute.
+pub(crate) fn declares(kind: &str, name: &str) -> bool {
+    let declared = DECLARED.iter().find(|(known, _)| *known == kind);
+    declared.is_some_and(|(_, attributes)| attributes.iter().any(|(known, _)| *known == name))
+}
+
 type Pairs = Vec<(String, RestrictedExpression)>;
 
 /// Splits properties into attributes and tags.

@@ -7,7 +7,7 @@
 //! tenant's set version has not changed.
 
 use std::collections::{BTreeSet, HashMap};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -19,7 +19,7 @@ use aeterna_kit::hex::hex;
 
 use super::{Decision, Question, Scope, Slice, builtin, is_about};
 use crate::canonical;
-use crate::policy::constraint::Rule;
+use crate::policy::constraint::{Finding, Patterns, Rule, Subject};
 use crate::policy::merge::{Part, merge};
 use crate::policy::{Document, cedar};
 use crate::rbac::action;
@@ -67,6 +67,9 @@ pub struct Compiled {
     hash: String,
     policies: Vec<Active>,
     statements: Vec<Vec<cedar_policy::Policy>>,
+    /// The patterns of each rule of each policy, compiled when something is held against the rule for the first time: the
+    /// guards hold nothing against rules.
+    patterns: Vec<Vec<OnceLock<Patterns>>>,
     boundaries: Vec<Timestamp>,
     /// The ids that some policy names: of organisations, teams and projects.
     named: [BTreeSet<String>; 3],
@@ -91,6 +94,16 @@ pub struct InForce<'a> {
     pub policy: &'a Active,
     /// The rule.
     pub rule: &'a Rule,
+    patterns: &'a OnceLock<Patterns>,
+}
+
+impl InForce<'_> {
+    /// Holds a subject against the rule.
+    #[must_use]
+    pub fn judge(&self, subject: &Subject) -> Finding {
+        let patterns = self.patterns.get_or_init(|| self.rule.compile());
+        self.rule.judge(patterns, subject)
+    }
 }
 
 impl Compiled {
@@ -105,6 +118,8 @@ impl Compiled {
                 text.map_or_else(Vec::new, |text| cedar::statements(policy.id, policy.version, text))
             })
             .collect();
+        let unused = |policy: &Active| policy.document.rules.iter().map(|_| OnceLock::new()).collect();
+        let patterns = policies.iter().map(unused).collect();
         let ends = |policy: &Active| [policy.document.effective_from, policy.document.effective_until];
         let mut boundaries: Vec<Timestamp> = policies.iter().flat_map(ends).flatten().collect();
         boundaries.sort_unstable();
@@ -118,6 +133,7 @@ impl Compiled {
             hash: hash(&policies),
             policies,
             statements,
+            patterns,
             boundaries,
             named,
             slices: RwLock::default(),
@@ -184,7 +200,8 @@ impl Compiled {
         let in_force = |part: Part| {
             let policy = self.policies.get(part.policy)?;
             let rule = policy.document.rules.get(part.rule)?;
-            Some(InForce { policy, rule })
+            let patterns = self.patterns.get(part.policy)?.get(part.rule)?;
+            Some(InForce { policy, rule, patterns })
         };
         self.parts(place, now).into_iter().filter_map(in_force).collect()
     }

@@ -5,7 +5,7 @@
 //! No is the answer to everything that no policy permits, that one forbids, that the schema does not know, and to
 //! everything about which a policy fails: nothing is allowed by an error.
 
-mod attributes;
+pub(crate) mod attributes;
 pub mod builtin;
 pub mod compiled;
 mod question;

@@ -11,7 +11,7 @@ use super::super::route::{About, Access};
 use super::super::tenants::Tenants;
 use super::*;
 use crate::rbac::action;
-use crate::signed::PublicKey;
+use crate::signed::{PublicKey, PublicKeys};
 
 fn route(method: &'static str, path: &'static str, access: Access, body: Body) -> Route {
     Route {
@@ -35,7 +35,7 @@ fn guarded() -> Router {
         .route("/signed", post(|| async { "checked" }).put(|| async { "written" }))
         .route(DOCUMENT, get(|| async { "{}" }));
     let client = Client::new("http://127.0.0.1:1").expect("a URL");
-    let key = PublicKey::of(SigningKey::from_bytes(&[1; 32]).verifying_key());
+    let key = PublicKeys::of([PublicKey::of(SigningKey::from_bytes(&[1; 32]).verifying_key())]);
     let guard = Guard(std::sync::Arc::new(Tenants::new(client, key, Duration::from_secs(1))));
     let authenticator = Authenticator::new(Mode::Disabled { default_tenant: None }, Limit::default());
     let routes: &'static [Route] = Box::leak(Box::new([

@@ -51,7 +51,7 @@ impl Guard {
         about: About,
         access: Access,
     ) -> Result<Judge, Problem> {
-        let held = self.0.current(caller, headers).await;
+        let held = self.0.current(caller, headers, access).await;
         let now = clock::now();
         if let Some(held) = &held {
             metrics::gauge!("policy_snapshot_age_seconds").set(self.0.greatest_age(held.age(now)));
@@ -90,11 +90,16 @@ fn count(outcome: &'static str) {
 
 /// Who it is, with the roles that count: the token's and those granted, without those taken away.
 fn identify(held: &Held, caller: &Caller) -> Principal {
-    let token: Vec<Role> = caller.roles.iter().filter_map(|name| Role::parse(name)).collect();
     Principal {
         id: caller.subject.clone(),
         on_behalf_of: caller.on_behalf_of.clone(),
-        roles: settle(&token, held.known_of(&caller.subject)).roles,
+        roles: roles(Some(held), caller),
         properties: Map::new(),
     }
+}
+
+/// The roles that count; the token's alone where nothing is held.
+fn roles(held: Option<&Held>, caller: &Caller) -> Vec<Role> {
+    let token: Vec<Role> = caller.roles.iter().filter_map(|name| Role::parse(name)).collect();
+    settle(&token, held.map_or(&[], |held| held.known_of(&caller.subject))).roles
 }

@@ -10,7 +10,7 @@ use clap::Args;
 use super::Guard;
 use super::client::Client;
 use super::tenants::Tenants;
-use crate::signed::PublicKey;
+use crate::signed::PublicKeys;
 
 /// The settings of a guard.
 #[derive(Debug, Clone, Args)]
@@ -21,7 +21,7 @@ pub struct GuardSettings {
     pub governance_service_url: Option<String>,
 
     /// A file with the Ed25519 public key in PEM of the governance service's SIGNING_KEY_FILE
-    /// (`openssl pkey -in key.pem -pubout`).
+    /// (`openssl pkey -in key.pem -pubout`). It may hold several: while a key is changed, the old one and the new one.
     #[arg(long, env = "POLICY_PUBLIC_KEY_FILE", requires = "governance_service_url")]
     pub policy_public_key_file: Option<PathBuf>,
 
@@ -41,7 +41,7 @@ impl GuardSettings {
         };
         let client = Client::new(url).context("GOVERNANCE_SERVICE_URL cannot be used")?;
         let refresh = Duration::from_secs(u64::from(self.policy_refresh_seconds));
-        let tenants = Tenants::new(client, PublicKey::load(path)?, refresh);
+        let tenants = Tenants::new(client, PublicKeys::load(path)?, refresh);
         Ok(Some(Guard(Arc::new(tenants))))
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! At most one question about a tenant is on its way at a time. After an answer, good or bad, there is a pause, so a
 //! governance service that is away does not slow down what is refused anyway. A caller to whom it refuses a snapshot costs
-//! nobody else his turn. One without any role asks as well, for he may have got one since, but seldom.
+//! nobody else his turn for long. One without any role asks as well, for he may have got one since, but seldom.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex as StdMutex, PoisonError, RwLock};
@@ -19,9 +19,10 @@ use aeterna_kit::ids::TenantId;
 use aeterna_kit::tasks;
 
 use super::ages::Ages;
-use super::client::{Client, Credentials, Error};
-use super::identify;
-use crate::signed::PublicKey;
+use super::client::{Client, Credentials, Error, PATIENCE};
+use super::roles;
+use super::route::Access;
+use crate::signed::{PublicKeys, Signed};
 use crate::snapshot::Held;
 
 /// Tenants remembered; beyond, all are asked for again.
@@ -29,6 +30,9 @@ const REMEMBERED: usize = 10_000;
 
 /// Between two questions about a tenant.
 const PAUSE: Duration = Duration::from_secs(1);
+
+/// The longest that a read waits for newer policies than those that are too old to write by. Only the one that asks waits.
+const BRIEFLY: Duration = Duration::from_millis(250);
 
 /// What is known of a tenant.
 #[derive(Debug)]
@@ -52,15 +56,15 @@ pub(super) struct Tenants {
 #[derive(Debug)]
 struct Asking {
     client: Client,
-    key: PublicKey,
+    keys: PublicKeys,
     refresh: SignedDuration,
 }
 
 impl Tenants {
-    pub(super) fn new(client: Client, key: PublicKey, refresh: Duration) -> Self {
+    pub(super) fn new(client: Client, keys: PublicKeys, refresh: Duration) -> Self {
         let refresh = SignedDuration::try_from(refresh).unwrap_or(SignedDuration::from_secs(10));
         Self {
-            asking: Arc::new(Asking { client, key, refresh }),
+            asking: Arc::new(Asking { client, keys, refresh }),
             known: RwLock::default(),
             ages: Ages::default(),
         }
@@ -71,40 +75,54 @@ impl Tenants {
         self.ages.greatest(age.as_secs_f64(), Instant::now())
     }
 
-    /// Returns the tenant's snapshot, the newest that can be had without waiting; waits only when there is none to write by.
+    /// Returns the tenant's snapshot, the newest that can be had without waiting. Who has none to decide by waits, and who has
+    /// none to write by; a read is decided by an old one at last, so it waits a moment at most.
     ///
     /// # Cancel safety
     /// Whoever goes away while waiting takes his question along; the next one asks again.
-    pub(super) async fn current(&self, caller: &Caller, headers: &HeaderMap) -> Option<Arc<Held>> {
+    pub(super) async fn current(&self, caller: &Caller, headers: &HeaderMap, access: Access) -> Option<Arc<Held>> {
         let known = self.known(caller.scope.tenant());
+        let (held, now) = (known.held(), clock::now());
+        if held.as_ref().is_some_and(|held| held.age(now) < self.asking.refresh) {
+            return held;
+        }
+        let is_roleless = roles(held.as_deref(), caller).is_empty();
+        if is_roleless && !known.may_ask_roleless(self.asking.refresh) {
+            return held;
+        }
         let whose = Credentials::of(caller, headers);
-        let now = clock::now();
-        match known.held() {
-            Some(held) if held.age(now) < self.asking.refresh => Some(held),
-            Some(held) if identify(&held, caller).roles.is_empty() && !known.may_ask_roleless(self.asking.refresh) => {
-                Some(held)
-            }
+        match held {
             Some(held) if !held.is_stale(now) => {
                 self.ask_beside(&known, whose);
                 Some(held)
             }
+            Some(_) if access == Access::Read => {
+                if let Some(asked) = self.ask_beside(&known, whose) {
+                    let _ = tokio::time::timeout(BRIEFLY, asked).await;
+                }
+                known.held()
+            }
             Some(_) | None => {
-                self.asking.ask(&known, known.turn.lock().await, whose).await;
+                // Others may stand before this one, each of whom may be refused.
+                if let Ok(turn) = tokio::time::timeout(PATIENCE, known.turn.lock()).await {
+                    self.asking.ask(&known, turn, whose).await;
+                }
                 known.held()
             }
         }
     }
 
-    fn ask_beside(&self, known: &Arc<Known>, whose: Credentials) {
+    /// Asks without waiting, unless somebody asks already or the pause is not over.
+    fn ask_beside(&self, known: &Arc<Known>, whose: Credentials) -> Option<tokio::task::JoinHandle<()>> {
         if !known.may_ask() {
-            return;
+            return None;
         }
         let (asking, known) = (Arc::clone(&self.asking), Arc::clone(known));
-        tasks::spawn("policy-refresh", async move {
+        Some(tasks::spawn("policy-refresh", async move {
             if let Ok(turn) = known.turn.try_lock() {
                 asking.ask(&known, turn, whose).await;
             }
-        });
+        }))
     }
 
     fn known(&self, tenant: &TenantId) -> Arc<Known> {
@@ -171,14 +189,10 @@ impl Asking {
         if !is_over(*turn) {
             return;
         }
-        match self.client.fetch(whose).await {
-            Ok(signed) => match Held::open(&signed, &self.key, &known.tenant, clock::now()) {
-                Ok(new) => known.take(new),
-                Err(refused) => {
-                    count(refused.name());
-                    tracing::error!(tenant = %known.tenant, %refused, key = self.key.id(), "a snapshot of policies is not believed");
-                }
-            },
+        let before = known.held();
+        let hash = before.as_ref().map(|held| held.set.hash());
+        match self.client.fetch(whose, hash).await {
+            Ok(signed) => self.open(known, signed, before.clone()).await,
             Err(Error::Refused) => {
                 count("refused");
                 return;
@@ -189,6 +203,24 @@ impl Asking {
             }
         }
         *turn = Some(Instant::now() + PAUSE);
+    }
+
+    /// Takes an answer that is believed. Whether it is, and what it says, is found out beside the runtime.
+    async fn open(&self, known: &Known, signed: Signed, before: Option<Arc<Held>>) {
+        let (keys, tenant) = (self.keys.clone(), known.tenant.clone());
+        let open = move || Held::open(&signed, &keys, &tenant, clock::now(), before.as_deref());
+        match tokio::task::spawn_blocking(open).await {
+            Ok(Ok(new)) => known.take(new),
+            Ok(Err(refused)) => {
+                count(refused.name());
+                let keys = self.keys.ids().join(", ");
+                tracing::error!(tenant = %known.tenant, %refused, keys, "a snapshot of policies is not believed");
+            }
+            Err(error) => {
+                count("lost");
+                tracing::error!(tenant = %known.tenant, %error, "a snapshot of policies was lost with its thread");
+            }
+        }
     }
 }
 

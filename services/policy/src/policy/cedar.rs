@@ -1,25 +1,25 @@
 //! Cedar text: parsed and held to the schema when it is written, with the place of what is wrong.
 
-use std::collections::BTreeSet;
 use std::str::FromStr as _;
 
 use cedar_policy::{Policy, PolicyId, PolicySet, ValidationMode, Validator};
 use miette::Diagnostic;
-use serde_json::Value;
 use uuid::Uuid;
 
 use aeterna_kit::problem::FieldError;
 
+use super::nesting;
 use crate::engine::builtin;
 
 /// Most statements of a policy.
 const STATEMENTS: usize = 100;
 
-/// Checks a text.
+/// Checks a text. It takes some milliseconds for a long one.
 ///
 /// # Errors
 /// What is wrong with it, each with line and column.
 pub fn check(text: &str) -> Result<(), Vec<FieldError>> {
+    nesting::check(text).map_err(|(at, message)| vec![error(message.to_owned(), Some(line_and_column(text, at)))])?;
     let set = PolicySet::from_str(text)
         .map_err(|errors| errors.iter().map(|error| place(text, error)).collect::<Vec<_>>())?;
     let count = set.num_of_policies();
@@ -44,46 +44,6 @@ pub fn statements(policy: Uuid, version: i32, text: &str) -> Vec<Policy> {
         statement.new_id(PolicyId::new(format!("{policy}@{version}#{number}")))
     };
     set.policies().map(name).collect()
-}
-
-/// What the schema knows and no service tells at its own door: only who asks the governance service itself can say it.
-const UNTOLD: [(&str, &str); 7] = [
-    ("context", "environment"),
-    ("context", "ip"),
-    ("context", "justification"),
-    ("context", "mfa"),
-    ("context", "risk"),
-    ("principal", "department"),
-    ("principal", "depth"),
-];
-
-/// Returns what a text asks about that no service tells: `context.mfa`. There, such a statement sees it as missing.
-#[must_use]
-pub fn find_untold(text: &str) -> BTreeSet<String> {
-    let Ok(set) = PolicySet::from_str(text) else {
-        return BTreeSet::new();
-    };
-    let mut found = BTreeSet::new();
-    for statement in set.policies().filter_map(|statement| statement.to_json().ok()) {
-        collect_untold(&statement, &mut found);
-    }
-    found
-}
-
-fn collect_untold(value: &Value, found: &mut BTreeSet<String>) {
-    match value {
-        Value::Object(fields) => {
-            for asked in [".", "has"].into_iter().filter_map(|operator| fields.get(operator)) {
-                let of = asked.pointer("/left/Var").and_then(Value::as_str);
-                let name = asked.get("attr").and_then(Value::as_str);
-                let known = of.zip(name).filter(|pair| UNTOLD.contains(pair));
-                found.extend(known.map(|(of, name)| format!("{of}.{name}")));
-            }
-            fields.values().for_each(|field| collect_untold(field, found));
-        }
-        Value::Array(items) => items.iter().for_each(|item| collect_untold(item, found)),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
-    }
 }
 
 fn place(text: &str, problem: &dyn Diagnostic) -> FieldError {
@@ -157,16 +117,43 @@ mod tests {
         );
     }
 
+    /// What the limit lets through is taken on the stack of any thread; beyond it nothing is parsed, and the process lives.
     #[test]
-    fn what_no_service_tells_is_found_wherever_it_is_asked_for() {
-        let text = r#"forbid (principal, action, resource) when { context has mfa && !context.mfa };
-            forbid (principal is User, action == Action::"memory.read", resource)
-            unless { principal has department && [principal.department, "mfa"].contains("red") };
-            permit (principal, action, resource) when { context has via && context.via == "context.risk" };"#;
-        assert_eq!(
-            find_untold(text).into_iter().collect::<Vec<_>>(),
-            ["context.mfa", "principal.department"]
-        );
+    fn a_text_as_deep_as_the_limit_is_taken_and_one_that_is_deeper_is_refused_with_its_place() {
+        let text = |expression: String| format!("forbid (principal, action, resource) when {{ {expression} }};");
+        let nest = |open: &str, close: &str, count: usize| text(open.repeat(count) + "true" + &close.repeat(count));
+        for deep in [
+            nest("(", ")", 60),
+            nest("if true then ", " else true", 60),
+            nest("if true then (true && !(", ")) else true", 20),
+            nest("[", "].contains(true)", 60),
+            text("true || ".repeat(500) + "true"),
+            text("1 + ".repeat(500) + "1 == 1"),
+        ] {
+            let _ = check(&deep);
+            let statements = statements(Uuid::nil(), 1, &deep);
+            assert_eq!(statements.len(), 1, "{deep}");
+            let slice = crate::engine::Slice::of(statements);
+            assert!(!slice.decide(&crate::engine::Question::default()).allowed);
+            assert!(crate::policy::untold::find(&deep).is_empty());
+        }
+        for (open, close) in [
+            ("(", ")"),
+            ("[", "]"),
+            ("{a: ", "}"),
+            ("if true then ", " else true"),
+            ("!", ""),
+            ("-", ""),
+        ] {
+            let count = 64 * 1024 / (open.len() + close.len()) - 100;
+            let error = first(&nest(open, close, count));
+            assert!(error.line == Some(1) && error.message.contains("than"), "{error:?}");
+        }
+        for chain in [" || true", " && true", " + 1", ".a"] {
+            assert!(check(&text(format!("a{}", chain.repeat(64 * 1024 / chain.len() - 10)))).is_err());
+        }
+        let conditions = "forbid (principal, action, resource)".to_owned() + &" when { true }".repeat(4_000) + ";";
+        assert!(check(&conditions).is_err());
     }
 
     #[test]

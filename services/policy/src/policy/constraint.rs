@@ -4,12 +4,16 @@
 //! with an operator that says `not` already that would be a riddle, and is refused. A rule about something that the caller
 //! did not send is not guessed at: it is listed as unchecked.
 
+use regex::Regex;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use super::pattern;
 use crate::text;
+
+/// What beginning a match takes, in bytes that are matched in that time.
+const ENTRY: usize = 64;
 
 /// Whether a rule means what its operator says.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -134,6 +138,29 @@ pub enum Finding {
     Unchecked,
 }
 
+impl Subject {
+    /// Returns how many bytes of text it has, but for the configuration, of which a rule looks at one value.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        let lists = [&self.files, &self.dependencies, &self.imports];
+        let listed: usize = lists
+            .into_iter()
+            .flatten()
+            .flatten()
+            .map(|text| text.len() + ENTRY)
+            .sum();
+        let texts = [&self.path, &self.content];
+        listed + texts.into_iter().flatten().map(String::len).sum::<usize>()
+    }
+}
+
+/// A rule's patterns, compiled: that takes longer than most matching.
+#[derive(Debug)]
+pub struct Patterns {
+    applies_to: Vec<Regex>,
+    value: Option<Regex>,
+}
+
 impl Rule {
     /// Checks the rule itself.
     ///
@@ -172,7 +199,43 @@ impl Rule {
             let text = text.ok_or_else(|| ("value", "path=expression".to_owned()))?;
             pattern::expression(text).map_err(|error| ("value", error))?;
         }
+        let applies = |glob: &String| pattern::glob(glob).map_err(|error| ("appliesTo", error));
+        self.applies_to.iter().try_for_each(|glob| applies(glob).map(|_| ()))?;
+        if self.is_glob() {
+            pattern::glob(&self.value).map_err(|error| ("value", error))?;
+        }
         Ok(())
+    }
+
+    fn is_glob(&self) -> bool {
+        !self.is_expression() && matches!(self.target, Target::File | Target::Dependency | Target::Import)
+    }
+
+    fn is_expression(&self) -> bool {
+        matches!(self.operator, Operator::MustMatch | Operator::MustNotMatch)
+    }
+
+    /// Compiles the rule's patterns. One that does not compile, which no rule has that was checked, matches nothing.
+    #[must_use]
+    pub fn compile(&self) -> Patterns {
+        let expression = match self.target {
+            Target::Config => self.value.split_once('=').map(|(_, text)| text),
+            Target::File | Target::Code | Target::Dependency | Target::Import => Some(self.value.as_str()),
+        };
+        Patterns {
+            applies_to: self
+                .applies_to
+                .iter()
+                .filter_map(|text| pattern::glob(text).ok())
+                .collect(),
+            value: if self.is_expression() {
+                expression.and_then(|text| pattern::expression(text).ok())
+            } else if self.is_glob() {
+                pattern::glob(&self.value).ok()
+            } else {
+                None
+            },
+        }
     }
 
     fn is_known_pair(&self) -> bool {
@@ -187,19 +250,18 @@ impl Rule {
         }
     }
 
-    /// Holds a subject against the rule.
+    /// Holds a subject against the rule, by its patterns.
     #[must_use]
-    pub fn judge(&self, subject: &Subject) -> Finding {
+    pub fn judge(&self, patterns: &Patterns, subject: &Subject) -> Finding {
         if !self.applies_to.is_empty() {
             let Some(path) = &subject.path else {
                 return Finding::Unchecked;
             };
-            let applies = |text: &String| pattern::glob(text).is_ok_and(|glob| glob.is_match(path));
-            if !self.applies_to.iter().any(applies) {
+            if !patterns.applies_to.iter().any(|glob| glob.is_match(path)) {
                 return Finding::Holds;
             }
         }
-        let Some(hits) = self.hits(subject) else {
+        let Some(hits) = self.hits(patterns, subject) else {
             return Finding::Unchecked;
         };
         let any = hits.contains(&true);
@@ -216,13 +278,12 @@ impl Rule {
     }
 
     /// For each thing that the rule looks at: whether it is the value. None when nothing of the kind was sent.
-    fn hits(&self, subject: &Subject) -> Option<Vec<bool>> {
-        let by_expression = matches!(self.operator, Operator::MustMatch | Operator::MustNotMatch);
+    fn hits(&self, patterns: &Patterns, subject: &Subject) -> Option<Vec<bool>> {
         let texts: Vec<&str> = match self.target {
-            Target::Config => return self.config_hits(subject.config.as_ref()?, by_expression),
+            Target::Config => return self.config_hits(patterns, subject.config.as_ref()?),
             Target::Code => {
                 let code = subject.content.as_deref()?;
-                if !by_expression {
+                if !self.is_expression() {
                     return Some(vec![code.contains(&self.value)]);
                 }
                 vec![code]
@@ -235,26 +296,21 @@ impl Rule {
             Target::Dependency => subject.dependencies.as_ref()?.iter().map(String::as_str).collect(),
             Target::Import => subject.imports.as_ref()?.iter().map(String::as_str).collect(),
         };
-        let made = if by_expression {
-            pattern::expression(&self.value)
-        } else {
-            pattern::glob(&self.value)
-        };
-        let pattern = made.ok()?;
+        let pattern = patterns.value.as_ref()?;
         Some(texts.into_iter().map(|text| pattern.is_match(text)).collect())
     }
 
-    fn config_hits(&self, config: &Map<String, Value>, by_expression: bool) -> Option<Vec<bool>> {
+    fn config_hits(&self, patterns: &Patterns, config: &Map<String, Value>) -> Option<Vec<bool>> {
         let find = |path: &str| {
             let mut steps = path.split('.');
             let first = config.get(steps.next()?)?;
             steps.try_fold(first, |at, step| at.get(step))
         };
-        if !by_expression {
+        if !self.is_expression() {
             return Some(vec![find(&self.value).is_some()]);
         }
-        let (path, text) = self.value.split_once('=')?;
-        let expression = pattern::expression(text).ok()?;
+        let (path, _) = self.value.split_once('=')?;
+        let expression = patterns.value.as_ref()?;
         let shown = find(path).map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned));
         Some(vec![shown.is_some_and(|text| expression.is_match(&text))])
     }

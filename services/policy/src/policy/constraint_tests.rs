@@ -10,6 +10,10 @@ fn rule(target: &str, operator: &str, value: &str) -> Rule {
     .expect("a rule")
 }
 
+fn judge(rule: &Rule, subject: &Subject) -> Finding {
+    rule.judge(&rule.compile(), subject)
+}
+
 fn subject() -> Subject {
     serde_json::from_value(json!({
         "path": "src/main.rs", "content": "fn main() {\n    println!(\"hi\");\n}\n", "files": ["README.md"],
@@ -40,7 +44,7 @@ fn each_operator_finds_what_it_is_about() {
     ] {
         let rule = rule(target, operator, value);
         assert_eq!(rule.check(), Ok(()), "{target} {operator}");
-        assert_eq!(rule.judge(&subject()), wanted, "{target} {operator} {value}");
+        assert_eq!(judge(&rule, &subject()), wanted, "{target} {operator} {value}");
     }
 }
 
@@ -48,7 +52,7 @@ fn each_operator_finds_what_it_is_about() {
 fn a_denied_must_is_a_must_not_and_a_denied_must_not_is_refused() {
     let mut denied = rule("dependency", "must_use", "serde");
     denied.rule_type = RuleType::Deny;
-    assert_eq!(denied.judge(&subject()), Finding::Violated);
+    assert_eq!(judge(&denied, &subject()), Finding::Violated);
     let mut riddle = rule("dependency", "must_not_use", "serde");
     riddle.rule_type = RuleType::Deny;
     assert_eq!(riddle.check().map_err(|(field, _)| field), Err("ruleType"));
@@ -57,11 +61,11 @@ fn a_denied_must_is_a_must_not_and_a_denied_must_not_is_refused() {
 #[test]
 fn what_was_not_sent_is_unchecked_and_other_paths_hold() {
     let mut rule = rule("dependency", "must_not_use", "serde");
-    assert_eq!(rule.judge(&Subject::default()), Finding::Unchecked);
+    assert_eq!(judge(&rule, &Subject::default()), Finding::Unchecked);
     rule.applies_to = vec!["docs/**".to_owned()];
-    assert_eq!(rule.judge(&subject()), Finding::Holds);
+    assert_eq!(judge(&rule, &subject()), Finding::Holds);
     rule.applies_to.push("src/*".to_owned());
-    assert_eq!(rule.judge(&subject()), Finding::Violated);
+    assert_eq!(judge(&rule, &subject()), Finding::Violated);
 }
 
 #[test]
@@ -72,6 +76,7 @@ fn pairs_that_say_nothing_and_expressions_that_do_not_compile_are_refused() {
         ("code", "must_match", "(", "value"),
         ("config", "must_match", "no expression", "value"),
         ("code", "must_use", "", "value"),
+        ("file", "must_exist", &"?".repeat(512), "value"),
     ] {
         assert_eq!(
             rule(target, operator, value).check().map_err(|(field, _)| field),

@@ -8,7 +8,9 @@ pub mod cedar;
 pub mod constraint;
 pub mod diff;
 pub mod merge;
+mod nesting;
 pub mod pattern;
+pub mod untold;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};

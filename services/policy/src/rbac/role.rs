@@ -49,7 +49,7 @@ impl Role {
 
     /// Returns its name, as tokens and policies spell it.
     #[must_use]
-    pub fn name(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             Self::Agent => "Agent",
             Self::Viewer => "Viewer",

@@ -2,8 +2,8 @@
 
 use axum::Json as Body;
 use axum::extract::State as Shared;
-use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -20,7 +20,7 @@ use crate::origin::Origin;
 use crate::rbac::action;
 use crate::state::State;
 use crate::store::OrProblem as _;
-use crate::store::approvals::{self, Name};
+use crate::store::approvals::{Name, outbox};
 
 /// Which payload.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -31,9 +31,22 @@ pub struct Request {
     pub payload_hash: String,
 }
 
+/// A request that was applied.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = AppliedApproval)]
+pub struct Applied {
+    /// The request.
+    #[serde(flatten)]
+    pub request: View,
+    /// It was applied before, and this answer repeats the one of then. Whoever asks for the first time sees false.
+    pub already_applied: bool,
+}
+
 /// Applies an approved request: who asked for it does, his agent, or an Admin. Of type policy, the policy becomes active; of
-/// type role, the role is granted, in the same transaction. Of other types the caller does it, with the payload of the
-/// answer. If that answer is lost the same caller asks again and gets it again; nobody else does.
+/// type role, the role is granted, in the same transaction. Of other types the caller does it, with the payload and the
+/// `applicationId` of the answer. If that answer is lost the same caller asks again and gets both again, with
+/// `alreadyApplied`: he may have done it, and the id as the idempotency key of what he does tells. Nobody else gets them.
 ///
 /// # Errors
 /// Those of the document.
@@ -41,7 +54,7 @@ pub struct Request {
     post, path = "/api/v1/approval/apply/{id}", tag = "approval", request_body = Request,
     params(("id" = Uuid, Path, description = "The request's id")),
     responses(
-        (status = 200, description = "Applied, by this caller and no other", body = View),
+        (status = 200, description = "Applied, by this caller and no other", body = Applied),
         (status = 403, description = "The caller may not, or it is somebody else's request"),
         (status = 404, description = "The tenant has no such request, or its policy is gone"),
         (status = 409, description = "NOT_APPROVED, ALREADY_APPLIED or PAYLOAD_CHANGED"),
@@ -55,7 +68,7 @@ pub async fn apply(
     Shared(state): Shared<State>,
     Path(id): Path<Uuid>,
     Json(asked): Json<Request>,
-) -> Result<Body<View>, Problem> {
+) -> Result<Body<Applied>, Problem> {
     let desk = Admitted::open(&state, &caller, origin, action::APPROVAL_APPLY, &id.to_string()).await?;
     let (mut desk, mut case) = Case::lock(desk, &Name::Id(id)).await?;
     if desk.principal.human() != case.stored.core.requester {
@@ -65,26 +78,32 @@ pub async fn apply(
     let effect = Effect::read(&case.stored.request_type, &payload)?;
     let is_repeated = case.stored.core.status == Status::Applied
         && effect == Effect::Elsewhere
-        && case.stored.applied_by.as_ref() == Some(&desk.principal.id)
+        && case.stored.application.as_ref().map(|(_, by)| by) == Some(&desk.principal.id)
         && case.stored.core.payload.hash == asked.payload_hash;
     if is_repeated {
         let told = details(&case.stored, &[]);
         desk.note("approval.applyAgain", ("Approval", &id.to_string()), told)
             .await?;
         desk.close().await?;
-        return Ok(Body(case.view()));
+        return Ok(Body(Applied {
+            request: case.view(),
+            already_applied: true,
+        }));
     }
     let command = Command::Apply {
         payload_hash: asked.payload_hash,
     };
     let (mut desk, change) = case.react(desk, &command).await?;
     let by = desk.principal.id.clone();
-    if !approvals::take_from_outbox(&mut desk.tx, id, &by).await.or_problem()? {
-        return Err(problem(Refusal::AlreadyApplied));
-    }
-    case.stored.applied_by = Some(by);
+    let taken = outbox::take(&mut desk.tx, id, &by).await.or_problem()?;
+    let application = taken.ok_or_else(|| problem(Refusal::AlreadyApplied))?;
+    case.stored.application = Some((application, by));
     effect.apply(&mut desk, &case.stored).await?;
-    case.follow(&mut desk, &change, "approval.apply", &[]).await?;
+    let told = [("applicationId", json!(application))];
+    case.follow(&mut desk, &change, "approval.apply", &told).await?;
     desk.close().await?;
-    Ok(Body(case.view()))
+    Ok(Body(Applied {
+        request: case.view(),
+        already_applied: false,
+    }))
 }

@@ -13,6 +13,7 @@ use aeterna_kit::problem::{Code, Problem};
 use aeterna_policy::text::is_text;
 
 use super::effect::Effect;
+use super::request::hash;
 use super::settle::{Case, problem};
 use super::view::{View, details};
 use crate::admission::Admitted;
@@ -73,15 +74,13 @@ pub async fn break_glass(
     if !desk.principal.roles.iter().any(|own| own.includes(least)) {
         return Err(desk.refuse(problem(Refusal::NotEligible)).await);
     }
-    case.stored.broken_glass = true;
-    approvals::mark_broken_glass(&mut desk.tx, id).await.or_problem()?;
-    case.follow(
-        &mut desk,
-        &change,
-        "approval.breakGlass",
-        &[("justification", json!(why))],
-    )
-    .await?;
+    approvals::mark_broken_glass(&mut desk.tx, id, &why)
+        .await
+        .or_problem()?;
+    // The log tells hashes of what was written, and the request keeps the text.
+    let told = [("justificationHash", json!(hash(&why)))];
+    case.stored.broken_glass = Some(why);
+    case.follow(&mut desk, &change, "approval.breakGlass", &told).await?;
     let told = details(&case.stored, &[("brokenGlass", json!(true))]);
     desk.note("approval.approved", ("Approval", &id.to_string()), told)
         .await?;

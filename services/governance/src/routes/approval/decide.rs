@@ -91,7 +91,7 @@ pub async fn decide(
         Name::Number(number) => number.clone(),
     };
     let desk = Admitted::open(&state, &caller, origin, action::APPROVAL_DECIDE, &id).await?;
-    let (desk, mut case) = Case::lock(desk, &name).await?;
+    let (desk, mut case) = Case::lock_to_count(desk, &name).await?;
     let command = Command::Decide {
         by: desk.principal.human().to_owned(),
         verdict: asked.decision,

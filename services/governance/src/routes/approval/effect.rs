@@ -13,7 +13,7 @@ use crate::admission::Admitted;
 use crate::approval::rules::{self, Risk};
 use crate::policy::{Document, Status};
 use crate::rbac::Role;
-use crate::routes::policies::view::{absent, check_room, show_changed};
+use crate::routes::policies::view::{absent, check, check_room, show_changed};
 use crate::routes::roles::change;
 use crate::store::approvals::Stored;
 use crate::store::{OrProblem as _, policies, roles};
@@ -126,10 +126,10 @@ async fn activate(desk: &mut Admitted, request: &Stored, wanted: &Activation) ->
         status: Status::Active,
         ..current.document
     };
-    document.check()?;
+    check(&document).await?;
     check_room(&mut desk.tx, id, &document).await?;
     let next = current.version + 1;
-    let stored = policies::add_version(&mut desk.tx, id, next, &document, &request.requested_by)
+    let stored = policies::add_version(&mut desk.tx, id, next, &document, &request.core.requested_by)
         .await
         .or_problem()?;
     let view = show_changed(&mut desk.tx, stored).await?;

@@ -135,9 +135,8 @@ pub async fn request(
     let key = idempotency_key(&headers)?;
     let mut desk = Admitted::open_about(&state, &caller, origin, action::APPROVAL_REQUEST, describe(&asked)).await?;
     let request_hash = hash(&canonical::write(&json!(asked)));
-    let people = fetch_people(&mut desk.tx, &steps, desk.principal.human())
-        .await
-        .or_problem()?;
+    let own = [desk.principal.human().to_owned(), desk.principal.id.clone()];
+    let people = fetch_people(&mut desk.tx, &steps, &own).await.or_problem()?;
     let eligible = people.len();
     if let Some(key) = key
         && let Some(before) = approvals::fetch_by_key(&mut desk.tx, &desk.principal.id, key)
@@ -213,15 +212,15 @@ fn assemble(asked: Request, steps: Vec<Step>, desk: &Admitted, made: (Timestamp,
         description: asked.description,
         risk: asked.risk_level,
         justification: asked.justification,
-        requested_by: desk.principal.id.clone(),
-        broken_glass: false,
-        applied_by: None,
+        broken_glass: None,
+        application: None,
         request_hash,
         created_at: now,
         resolved_at: None,
         core: Core {
             status: Status::Pending,
             requester: desk.principal.human().to_owned(),
+            requested_by: desk.principal.id.clone(),
             steps,
             votes: Vec::new(),
             payload: Revision {
@@ -361,8 +360,8 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
     })
 }
 
-/// Fetches the roles of everybody who could approve a step, besides who asks.
-async fn fetch_people(tx: &mut Scoped, steps: &[Step], requester: &str) -> sqlx::Result<Vec<Vec<Role>>> {
+/// Fetches the roles of everybody who could approve a step, besides who asks and who makes the request for him.
+async fn fetch_people(tx: &mut Scoped, steps: &[Step], own: &[String]) -> sqlx::Result<Vec<Vec<Role>>> {
     let wanted: Vec<&'static str> = Role::ALL
         .into_iter()
         .filter(|role| steps.iter().any(|step| step.admits(&[*role])))
@@ -375,8 +374,11 @@ async fn fetch_people(tx: &mut Scoped, steps: &[Step], requester: &str) -> sqlx:
             .or_default()
             .push(assignment.holding.role);
     }
-    people.remove(requester);
-    Ok(people.into_values().collect())
+    Ok(people
+        .into_iter()
+        .filter(|(who, _)| !own.contains(who))
+        .map(|(_, roles)| roles)
+        .collect())
 }
 
 /// Refuses steps that the people can never satisfy.

@@ -13,7 +13,7 @@ use super::view::{View, details};
 use crate::admission::Admitted;
 use crate::approval::{Change, Command, Refusal, Status};
 use crate::rbac::Role;
-use crate::store::approvals::{self, Given, Name, Stored};
+use crate::store::approvals::{self, Given, Name, Stored, votes};
 use crate::store::{OrProblem as _, Scoped, roles};
 
 /// A locked request, and who holds what at this moment.
@@ -35,6 +35,26 @@ impl Case {
     /// [`Code::ApprovalNotFound`]; [`Code::Forbidden`] when the caller may not any more.
     pub async fn lock(mut desk: Admitted, name: &Name) -> Result<(Admitted, Self), Problem> {
         let found = approvals::lock(&mut desk.tx, name).await.or_problem()?;
+        let mut desk = desk.look_again().await?;
+        let this = Self::of(&mut desk, found).await?;
+        Ok((desk, this))
+    }
+
+    /// The same to count its votes: the roles of the caller and of all who have voted stay as they are seen until the
+    /// transaction ends. Who takes one away waits for that, or is waited for; a role does not go between being counted and
+    /// what follows from the count.
+    ///
+    /// The order is the request, roles, the chain of the log. Who changes a role holds no request but where a request grants
+    /// it, and that one counts no votes. What a token says is remembered in a transaction of its own ([`Admitted::open`]).
+    ///
+    /// # Errors
+    /// Those of [`Case::lock`].
+    pub async fn lock_to_count(mut desk: Admitted, name: &Name) -> Result<(Admitted, Self), Problem> {
+        let found = approvals::lock(&mut desk.tx, name).await.or_problem()?;
+        let votes = found.iter().flat_map(|(_, given)| given);
+        let mut who: Vec<String> = votes.map(|given| given.vote.by.clone()).collect();
+        who.push(desk.principal.id.clone());
+        roles::hold(&mut desk.tx, &who).await.or_problem()?;
         let mut desk = desk.look_again().await?;
         let this = Self::of(&mut desk, found).await?;
         Ok((desk, this))
@@ -132,7 +152,7 @@ impl Case {
     ) -> Result<(), Problem> {
         let Some(vote) = &change.vote else { return Ok(()) };
         let id = Uuid::now_v7();
-        approvals::add_vote(&mut desk.tx, self.stored.id, id, vote, comment)
+        votes::add(&mut desk.tx, self.stored.id, id, vote, comment)
             .await
             .or_problem()?;
         self.stored.core.votes.push(vote.clone());

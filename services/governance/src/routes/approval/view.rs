@@ -57,9 +57,16 @@ pub struct View {
     pub status: Status,
     /// It was approved without a quorum.
     pub broken_glass: bool,
+    /// What the emergency was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub emergency: Option<String>,
     /// Who applied it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub applied_by: Option<String>,
+    /// The one application of it. Whoever carries it out elsewhere sends this as the idempotency key, so that a second try
+    /// does nothing twice.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub application_id: Option<Uuid>,
     /// The steps, with the votes that are good now. Served in order.
     pub steps: Vec<Counted>,
     /// How many approvals it takes in all.
@@ -142,6 +149,7 @@ impl View {
             approved: core.count(n, roles),
         };
         let steps: Vec<Counted> = core.steps.iter().enumerate().map(count).collect();
+        let (application_id, applied_by) = stored.application.unzip();
         Self {
             id: stored.id,
             request_number: stored.number,
@@ -156,11 +164,13 @@ impl View {
             revision: core.payload.number,
             risk_level: stored.risk,
             justification: stored.justification,
-            requested_by: stored.requested_by,
+            requested_by: core.requested_by.clone(),
             requester: core.requester.clone(),
             status: core.status,
-            broken_glass: stored.broken_glass,
-            applied_by: stored.applied_by,
+            broken_glass: stored.broken_glass.is_some(),
+            emergency: stored.broken_glass,
+            applied_by,
+            application_id,
             required_approvals: steps.iter().map(|step| step.required).sum(),
             current_approvals: steps.iter().map(|step| step.approved).sum(),
             steps,

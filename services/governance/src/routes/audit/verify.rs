@@ -1,7 +1,12 @@
 //! `GET /api/v1/audit/verify`: whether the tenant's chain is what was written.
 
+use std::fmt;
+use std::str::FromStr;
+
 use axum::Json;
 use axum::extract::State as Shared;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD_NO_PAD as BASE64;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, json};
 use utoipa::{IntoParams, ToSchema};
@@ -9,6 +14,7 @@ use utoipa::{IntoParams, ToSchema};
 use aeterna_kit::auth::Caller;
 use aeterna_kit::hex::hex;
 use aeterna_kit::http::extract::Query;
+use aeterna_kit::page;
 use aeterna_kit::problem::{Code, Problem};
 
 use crate::admission::Admitted;
@@ -23,8 +29,9 @@ use crate::store::{OrProblem as _, Scoped};
 /// Events read at once.
 const PAGE: i64 = 2_000;
 
-/// Events of one verification: what is usual, and the most. A hundred thousand take about two seconds.
-const EVENTS: (i64, i64) = (100_000, 1_000_000);
+/// Events of one verification: what is usual, and the most. A hundred thousand take about two seconds, and a request has
+/// fifteen.
+const EVENTS: (i64, i64) = (100_000, 250_000);
 
 /// Which part of the chain.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -35,8 +42,10 @@ pub struct Parameters {
     /// it was then. From the beginning unless said.
     #[param(minimum = 1)]
     pub from: Option<i64>,
-    /// How many events to walk, 1 to 1000000; 100000 unless said.
-    #[param(minimum = 1, maximum = 1_000_000)]
+    /// Where the part before ended, in the place of `from`: the walk goes on behind it, and needs no checkpoint there.
+    pub cursor: Option<String>,
+    /// How many events to walk, 1 to 250000; 100000 unless said.
+    #[param(minimum = 1, maximum = 250_000)]
     pub limit: Option<i64>,
 }
 
@@ -47,8 +56,11 @@ pub struct Parameters {
 pub struct Verdict {
     /// What was walked is whole, as far as can be told.
     pub valid: bool,
-    /// The walk came to the chain's end, or to what is bad. If not, the next part is asked for with `from` = `toSeq`.
+    /// The walk came to the chain's end, or to what is bad. If not, the next part is asked for with `nextCursor`.
     pub complete: bool,
+    /// Where the next part begins; absent when there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_cursor: Option<String>,
     /// The first number that was walked.
     pub from_seq: i64,
     /// The last number that was found good.
@@ -94,7 +106,7 @@ pub struct Held {
     get, path = "/api/v1/audit/verify", tag = "audit", params(Parameters),
     responses(
         (status = 200, description = "What was found, good or bad", body = Verdict),
-        (status = 400, description = "A parameter does not fit, or there is no checkpoint at or before `from`"),
+        (status = 400, description = "A parameter does not fit, there is no checkpoint at or before `from`, or the cursor is of another chain"),
         (status = 403, description = "The caller is no TechLead"),
         (status = 503, description = "The database is away; see Retry-After"),
     )
@@ -107,22 +119,26 @@ pub async fn verify(
 ) -> Result<Json<Verdict>, Problem> {
     let tenant = caller.scope.tenant().as_str();
     let limit = check(&asked)?;
+    let parts = page::List::new(caller.scope.tenant(), "audit.verify");
+    let before: Option<Place> = parts.place(asked.cursor.as_deref())?;
     let mut desk = Admitted::open(&state, &caller, origin, action::AUDIT_VERIFY, tenant).await?;
     // Before the head is read: a checkpoint made meanwhile would know more than what is walked.
     let marks = fetch_marks(&state, tenant).await?;
     let walked = match &marks {
         Ok(marks) => {
-            let begin = match asked.from {
-                Some(from) => Some(find_mark(marks, from)?),
-                None => None,
+            let walk = match (&before, asked.from) {
+                (Some(Place { seq, hash }), _) => Walk::go_on(tenant, marks, *seq, hash.clone()),
+                (None, Some(from)) => Walk::resume(tenant, marks, find_mark(marks, from)?),
+                (None, None) => Walk::begin(tenant, marks),
             };
-            walk(&mut desk.tx, marks, begin, limit).await?
+            go(&mut desk.tx, walk, limit).await?
         }
         Err(fault) => Walked {
             from: 1,
             to: 0,
             head: fetch_head(&mut desk.tx).await.or_problem()?,
             end: End::Bad(None, *fault),
+            place: None,
         },
     };
     let marks = marks.unwrap_or_default();
@@ -133,6 +149,7 @@ pub async fn verify(
     let verdict = Verdict {
         valid: fault.is_none(),
         complete: walked.end != End::Limit,
+        next_cursor: walked.place.map(|place| parts.cursor(&place.to_string())),
         from_seq: walked.from,
         to_seq: walked.to,
         head_seq: walked.head.seq,
@@ -176,13 +193,47 @@ struct Walked {
     to: i64,
     head: Head,
     end: End,
+    /// Where to go on, of a walk that ended at its limit.
+    place: Option<Place>,
+}
+
+/// Where a part ended: the number of its last event, and its hash.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Place {
+    seq: i64,
+    hash: Vec<u8>,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.seq, BASE64.encode(&self.hash))
+    }
+}
+
+impl FromStr for Place {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let (seq, hash) = text.split_once(' ').ok_or(())?;
+        Ok(Self {
+            seq: seq.parse().map_err(|_| ())?,
+            hash: BASE64.decode(hash).map_err(|_| ())?,
+        })
+    }
 }
 
 fn check(asked: &Parameters) -> Result<i64, Problem> {
     let (usual, most) = EVENTS;
     let limit = asked.limit.unwrap_or(usual);
     if !(1..=most).contains(&limit) {
-        return Err(Problem::field(Code::InvalidParameter, "limit", "1 to 1000000"));
+        return Err(Problem::field(Code::InvalidParameter, "limit", "1 to 250000"));
+    }
+    if asked.from.is_some() && asked.cursor.is_some() {
+        return Err(Problem::field(
+            Code::InvalidParameter,
+            "from",
+            "from or cursor, and not both",
+        ));
     }
     if asked.from.is_some_and(|from| from < 1) {
         return Err(Problem::field(Code::InvalidParameter, "from", "1 or more"));
@@ -213,14 +264,9 @@ async fn fetch_marks(state: &State, tenant: &str) -> Result<Result<Vec<Checkpoin
     Ok(marks.map_err(|_| Fault::CheckpointForged))
 }
 
-/// Walks the chain to its end, or as far as the limit. The head is read after the events before it: what was appended
+/// Walks on to the chain's end, or as far as the limit. The head is read after the events before it: what was appended
 /// meanwhile is walked as well, and a head that is behind its events has been set back.
-async fn walk(tx: &mut Scoped, marks: &[Checkpoint], begin: Option<usize>, limit: i64) -> Result<Walked, Problem> {
-    let tenant = tx.tenant().to_owned();
-    let mut walk = match begin {
-        Some(at) => Walk::resume(&tenant, marks, at),
-        None => Walk::begin(&tenant, marks),
-    };
+async fn go(tx: &mut Scoped, mut walk: Walk<'_>, limit: i64) -> Result<Walked, Problem> {
     let bad = |found: Break| End::Bad(Some(found.seq), found.fault);
     let begun = walk.seq();
     let mut head = fetch_head(tx).await.or_problem()?;
@@ -247,12 +293,18 @@ async fn walk(tx: &mut Scoped, marks: &[Checkpoint], begin: Option<usize>, limit
             to,
             end: walk.end(head.seq, &head.hash).map_or_else(bad, |_| End::Reached),
             head,
+            place: None,
         });
+    };
+    let place = |hash: &[u8]| Place {
+        seq: walk.seq(),
+        hash: hash.to_vec(),
     };
     Ok(Walked {
         from: begun + 1,
         to: walk.seq(),
         head,
+        place: walk.hash().filter(|_| end == End::Limit).map(place),
         end,
     })
 }

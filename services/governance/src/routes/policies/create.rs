@@ -9,7 +9,7 @@ use aeterna_kit::auth::Caller;
 use aeterna_kit::http::extract::Json;
 use aeterna_kit::problem::{Code, Problem};
 
-use super::view::{View, check_room, show_changed};
+use super::view::{View, check, check_room, show_changed};
 use crate::admission::Admitted;
 use crate::origin::Origin;
 use crate::policy::{Document, Status};
@@ -39,13 +39,13 @@ pub async fn create(
     Shared(state): Shared<State>,
     Json(document): Json<Document>,
 ) -> Result<Response, Problem> {
-    document.check()?;
     let wanted = match document.status {
         Status::Active => action::POLICY_ACTIVATE,
         Status::Draft | Status::Archived => action::POLICY_CREATE,
     };
     let id = Uuid::now_v7();
     let mut desk = Admitted::open(&state, &caller, origin, wanted, &id.to_string()).await?;
+    check(&document).await?;
     check_room(&mut desk.tx, id, &document).await?;
     let stored = policies::create(&mut desk.tx, id, &document, &caller.subject)
         .await

@@ -36,10 +36,10 @@ pub async fn evaluate(
     Shared(state): Shared<State>,
     Json(asked): Json<Evaluation>,
 ) -> Result<Body<Answer>, Problem> {
-    let mut question = asked.read("")?;
+    let (mut question, said) = (asked.read("")?, asked.roles("")?);
     let mut desk = Admitted::open(&state, &caller, origin, action::POLICY_EVALUATE, "any").await?;
-    settle_roles(&mut desk.tx, &mut question).await.or_problem()?;
-    let set = state.sets.current(&mut desk.tx).await.or_problem()?;
+    settle_roles(&mut desk.tx, &mut question, said).await.or_problem()?;
+    let set = state.sets.current(&mut desk.tx).await?;
     desk.close().await?;
     let decision = set.decide(&question, clock::now());
     // The decision log: too many for the chain, which holds refusals of this service itself and all changes.
@@ -51,20 +51,17 @@ pub async fn evaluate(
     Ok(Body(Answer::of(decision, set.hash())))
 }
 
-/// The roles that count of those that the question says, or of those that were granted here if it says none.
-async fn settle_roles(tx: &mut Scoped, question: &mut Question) -> sqlx::Result<()> {
+/// The roles that count: of those that the question says, or of those that are remembered here if it says nothing of roles.
+async fn settle_roles(tx: &mut Scoped, question: &mut Question, said: Option<Vec<Role>>) -> sqlx::Result<()> {
     let known = roles::fetch(tx, std::slice::from_ref(&question.principal.id)).await?;
     let known: Vec<Holding> = known.into_iter().map(|assignment| assignment.holding).collect();
-    let revoked = |role: &Role| known.iter().any(|holding| holding.revoked && holding.role == *role);
-    let said = std::mem::take(&mut question.principal.roles);
-    question.principal.roles = if said.is_empty() {
-        known
-            .iter()
-            .filter(|holding| !holding.revoked)
-            .map(|holding| holding.role)
-            .collect()
-    } else {
-        said.into_iter().filter(|role| !revoked(role)).collect()
+    let with = |revoked: bool| known.iter().filter(move |holding| holding.revoked == revoked);
+    question.principal.roles = match said {
+        Some(said) => said
+            .into_iter()
+            .filter(|role| with(true).all(|holding| holding.role != *role))
+            .collect(),
+        None => with(false).map(|holding| holding.role).collect(),
     };
     Ok(())
 }

@@ -22,8 +22,8 @@ const PROPERTIES: usize = 64;
 #[derive(Debug, Clone, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Evaluation {
-    /// Who. Its properties `roles` (a list) and `onBehalfOf` say what it is; without `roles`, those count that were
-    /// granted to it here.
+    /// Who. Its properties `roles` (a list) and `onBehalfOf` say what it is; without `roles`, those count that are
+    /// remembered of it here. An empty list says that it has none.
     pub subject: Entity,
     /// What.
     pub action: Named,
@@ -55,6 +55,10 @@ pub struct Entity {
 pub struct Named {
     /// Its name: `memory.read`; 1 to 256 bytes.
     pub name: String,
+    /// Anything else that is said of it, as AuthZEN allows. No policy asks about it.
+    #[serde(default)]
+    #[schema(value_type = Object)]
+    pub properties: Map<String, Value>,
 }
 
 /// The answer.
@@ -98,6 +102,22 @@ impl Answer {
 }
 
 impl Evaluation {
+    /// Reads the roles that the question says of its subject; none when it says nothing of them.
+    ///
+    /// # Errors
+    /// [`Code::InvalidBody`].
+    pub fn roles(&self, at: &str) -> Result<Option<Vec<Role>>, Problem> {
+        let Some(given) = self.subject.properties.get("roles") else {
+            return Ok(None);
+        };
+        let read = |names: &Vec<Value>| names.iter().map(|name| Role::parse(name.as_str()?)).collect();
+        let roles: Option<Vec<Role>> = given.as_array().and_then(read);
+        let pointer = format!("{at}/subject/properties/roles");
+        roles
+            .map(Some)
+            .ok_or_else(|| refuse(pointer, "a list of roles, as docs/rbac.md has them"))
+    }
+
     /// Reads the question; `at` is its pointer in the body.
     ///
     /// # Errors
@@ -112,12 +132,15 @@ impl Evaluation {
                 return Err(refuse(format!("{at}/{name}/properties"), "at most 64 properties"));
             }
         }
+        if self.action.properties.len() > PROPERTIES {
+            return Err(refuse(format!("{at}/action/properties"), "at most 64 properties"));
+        }
         if !is_line(&self.action.name, NAME) {
             return Err(refuse(format!("{at}/action/name"), LINE));
         }
+        let roles = self.roles(at)?.unwrap_or_default();
         let mut who = self.subject.properties.clone();
-        let roles =
-            take_roles(&mut who).map_err(|message| refuse(format!("{at}/subject/properties/roles"), message))?;
+        who.remove("roles");
         let mut on_behalf_of = take_text(&mut who, "onBehalfOf");
         match self.subject.r#type.to_ascii_lowercase().as_str() {
             "user" if on_behalf_of.is_none() => {}
@@ -158,16 +181,6 @@ impl Evaluation {
             context: self.context.clone(),
         })
     }
-}
-
-fn take_roles(properties: &mut Map<String, Value>) -> Result<Vec<Role>, &'static str> {
-    let Some(given) = properties.remove("roles") else {
-        return Ok(Vec::new());
-    };
-    let roles = given
-        .as_array()
-        .and_then(|names| names.iter().map(|name| Role::parse(name.as_str()?)).collect());
-    roles.ok_or("a list of roles, as docs/rbac.md has them")
 }
 
 fn take_text(properties: &mut Map<String, Value>, name: &str) -> Option<String> {

@@ -12,7 +12,7 @@ use aeterna_kit::auth::Caller;
 use aeterna_kit::http::extract::{Json, Path};
 use aeterna_kit::problem::Problem;
 
-use super::view::{View, absent, check_room, if_match, require_version, show_changed};
+use super::view::{View, absent, check, check_room, if_match, require_version, show_changed};
 use crate::admission::Admitted;
 use crate::origin::Origin;
 use crate::rbac::action;
@@ -69,7 +69,7 @@ pub async fn rollback(
         .or_problem()?;
     let old = old.ok_or_else(|| absent(id))?;
     // It fitted when it was written; the schema may have grown stricter since.
-    old.document.check()?;
+    check(&old.document).await?;
     check_room(&mut desk.tx, id, &old.document).await?;
     let next = current.version + 1;
     let stored = policies::add_version(&mut desk.tx, id, next, &old.document, &caller.subject)

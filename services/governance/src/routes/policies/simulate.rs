@@ -14,12 +14,12 @@ use aeterna_kit::problem::{Code, Problem};
 use super::evaluation::{Answer, Evaluation};
 use super::validate::{self, Verdict};
 use crate::admission::Admitted;
-use crate::engine::{Active, Compiled};
+use crate::beside::beside;
+use crate::engine::{Active, Compiled, Question};
 use crate::origin::Origin;
 use crate::policy::{Document, Status};
 use crate::rbac::action;
 use crate::state::State;
-use crate::store::OrProblem as _;
 
 /// Most questions.
 const QUESTIONS: usize = 100;
@@ -72,6 +72,7 @@ pub struct Pair<T> {
         (status = 200, description = "What would change", body = Simulation),
         (status = 403, description = "The caller may not"),
         (status = 404, description = "The policy to replace is not active"),
+        (status = 413, description = "What is checked is too much for so many rules"),
         (status = 422, description = "A field, a rule or the text does not fit; errors have line and column"),
         (status = 503, description = "The database is away; see Retry-After"),
     )
@@ -82,7 +83,6 @@ pub async fn simulate(
     Shared(state): Shared<State>,
     Json(request): Json<Request>,
 ) -> Result<Body<Simulation>, Problem> {
-    request.policy.check()?;
     if request.evaluations.len() > QUESTIONS {
         return Err(Problem::field(
             Code::InvalidBody,
@@ -98,9 +98,16 @@ pub async fn simulate(
         .map(|(n, asked)| asked.read(&format!("/evaluations/{n}")))
         .collect::<Result<_, _>>()?;
     let mut desk = Admitted::open(&state, &caller, origin, action::POLICY_SIMULATE, "any").await?;
-    let before = state.sets.current(&mut desk.tx).await.or_problem()?;
+    let before = state.sets.current(&mut desk.tx).await?;
     desk.close().await?;
-    let after = with(&before, request.policy, request.replaces)?;
+    let simulation = beside(move || compare(&before, request, &questions)).await??;
+    Ok(Body(simulation))
+}
+
+/// Asks with and without the policy. It compiles a whole set, and takes as long.
+fn compare(before: &Compiled, request: Request, questions: &[Question]) -> Result<Simulation, Problem> {
+    request.policy.check()?;
+    let after = with(before, request.policy, request.replaces)?;
     let now = clock::now();
     let evaluations: Vec<Pair<Answer>> = questions
         .iter()
@@ -109,15 +116,18 @@ pub async fn simulate(
             after: Answer::of(after.decide(question, now), after.hash()),
         })
         .collect();
+    let judge = |check: validate::Request| {
+        Ok(Pair {
+            before: validate::judge(before, &check, "/check", now)?,
+            after: validate::judge(&after, &check, "/check", now)?,
+        })
+    };
     let differ = |pair: &&Pair<Answer>| pair.before.decision != pair.after.decision;
-    Ok(Body(Simulation {
+    Ok(Simulation {
         changed: evaluations.iter().filter(differ).count(),
         evaluations,
-        check: request.check.map(|check| Pair {
-            before: validate::judge(&before, &check.scope, &check.context, now),
-            after: validate::judge(&after, &check.scope, &check.context, now),
-        }),
-    }))
+        check: request.check.map(judge).transpose()?,
+    })
 }
 
 fn with(set: &Compiled, policy: Document, replaces: Option<Uuid>) -> Result<Compiled, Problem> {

@@ -9,7 +9,7 @@ use aeterna_kit::auth::Caller;
 use aeterna_kit::http::extract::{Json, Path};
 use aeterna_kit::problem::{Code, Problem};
 
-use super::view::{View, absent, check_room, if_match, require_version, show_changed};
+use super::view::{View, absent, check, check_room, if_match, require_version, show_changed};
 use crate::admission::Admitted;
 use crate::origin::Origin;
 use crate::policy::Document;
@@ -46,9 +46,9 @@ pub async fn update(
     headers: HeaderMap,
     Json(document): Json<Document>,
 ) -> Result<Response, Problem> {
-    document.check()?;
     let expected = if_match(&headers)?;
     let mut desk = Admitted::open(&state, &caller, origin, action::POLICY_UPDATE, &id.to_string()).await?;
+    check(&document).await?;
     let current = policies::lock(&mut desk.tx, id)
         .await
         .or_problem()?

@@ -12,16 +12,20 @@ use aeterna_kit::http::extract::Json;
 use aeterna_kit::problem::{Code, Problem};
 
 use crate::admission::Admitted;
+use crate::beside::beside;
 use crate::engine::{Compiled, InForce, Scope};
 use crate::origin::Origin;
 use crate::policy::constraint::{Finding, Severity, Subject, drift_score};
 use crate::rbac::action;
 use crate::routes::check_scope;
 use crate::state::State;
-use crate::store::OrProblem as _;
 
 /// Most entries of a list.
 const ENTRIES: usize = 10_000;
+
+/// Most work of one check: bytes of the subject times rules. Expressions are matched in linear time, some hundred million
+/// bytes a second.
+const WORK: usize = 256 << 20;
 
 /// What is held against which constraints.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -77,6 +81,7 @@ pub struct Violation {
     responses(
         (status = 200, description = "What was found", body = Verdict),
         (status = 403, description = "The caller may not"),
+        (status = 413, description = "It is too much for so many rules"),
         (status = 422, description = "A field does not fit"),
         (status = 503, description = "The database is away; see Retry-After"),
     )
@@ -89,9 +94,10 @@ pub async fn validate(
 ) -> Result<Body<Verdict>, Problem> {
     check("", &request)?;
     let mut desk = Admitted::open(&state, &caller, origin, action::POLICY_EVALUATE, "any").await?;
-    let set = state.sets.current(&mut desk.tx).await.or_problem()?;
+    let set = state.sets.current(&mut desk.tx).await?;
     desk.close().await?;
-    Ok(Body(judge(&set, &request.scope, &request.context, clock::now())))
+    let verdict = beside(move || judge(&set, &request, "", clock::now())).await??;
+    Ok(Body(verdict))
 }
 
 /// Refuses lists that are too long, and a place that is none. `at` is the request's pointer in the body.
@@ -119,30 +125,41 @@ pub fn check(at: &str, request: &Request) -> Result<(), Problem> {
     }
 }
 
-/// Holds a subject against a set's constraints.
-#[must_use]
-pub fn judge(set: &Compiled, place: &Scope, subject: &Subject, now: jiff::Timestamp) -> Verdict {
-    let rules = set.rules(place, now);
-    let with = |wanted: Finding| -> Vec<Violation> {
-        let mut found: Vec<Violation> = rules
-            .iter()
-            .filter(|it| it.rule.judge(subject) == wanted)
-            .map(|it| describe(*it))
-            .collect();
+/// Holds a subject against a set's constraints. It takes as long as the rules and the subject are large: not for the runtime.
+/// `at` is the request's pointer in the body.
+///
+/// # Errors
+/// [`Code::PayloadTooLarge`] when it would take too long.
+pub fn judge(set: &Compiled, request: &Request, at: &str, now: jiff::Timestamp) -> Result<Verdict, Problem> {
+    let subject = &request.context;
+    let rules = set.rules(&request.scope, now);
+    let size = subject.size();
+    if size.saturating_mul(rules.len()) > WORK {
+        let (pointer, count) = (format!("{at}/context"), rules.len());
+        let message = format!("{size} bytes are too many for the {count} rules of this place; check less at a time");
+        return Err(Problem::field(Code::PayloadTooLarge, pointer, message));
+    }
+    let (mut violations, mut unchecked) = (Vec::new(), Vec::new());
+    for it in rules {
+        match it.judge(subject) {
+            Finding::Holds => {}
+            Finding::Violated => violations.push(describe(it)),
+            Finding::Unchecked => unchecked.push(describe(it)),
+        }
+    }
+    for found in [&mut violations, &mut unchecked] {
         found.sort_by_key(|violation| std::cmp::Reverse(violation.severity));
-        found
-    };
-    let violations = with(Finding::Violated);
-    Verdict {
+    }
+    Ok(Verdict {
         is_valid: violations.iter().all(|violation| violation.severity != Severity::Block),
         drift_score: drift_score(violations.iter().map(|violation| violation.severity)),
-        unchecked: with(Finding::Unchecked),
+        unchecked,
         violations,
         policy_set_hash: set.hash().to_owned(),
-    }
+    })
 }
 
-fn describe(InForce { policy, rule }: InForce<'_>) -> Violation {
+fn describe(InForce { policy, rule, .. }: InForce<'_>) -> Violation {
     Violation {
         policy_id: policy.id,
         version: policy.version,

@@ -10,13 +10,20 @@ use uuid::Uuid;
 
 use aeterna_kit::problem::{Code, Problem};
 
+use crate::beside::beside;
 use crate::engine::compiled;
-use crate::policy::{Document, Status, cedar};
-use crate::store::policies::{Stored, count_active, fetch_active};
+use crate::policy::{Document, Status, untold};
+use crate::store::policies::{Stored, fetch_active, measure_active};
 use crate::store::{OrProblem as _, Scoped};
 
 /// Most active policies of a tenant: each costs time in every decision that it may speak about.
 const ACTIVE: i64 = 1_000;
+
+/// Most rules in them: each keeps its compiled patterns once something was held against it.
+const RULES: i64 = 5_000;
+
+/// Most bytes of them as JSON: each service fetches the set within two seconds.
+const BYTES: i64 = 4 << 20;
 
 /// A version of a policy.
 #[derive(Debug, Serialize, ToSchema)]
@@ -98,26 +105,45 @@ impl View {
 /// Those of the database.
 pub async fn show_changed(tx: &mut Scoped, stored: Stored) -> Result<View, Problem> {
     let (_, active) = fetch_active(tx).await.or_problem()?;
-    let text = stored.document.cedar.as_deref().unwrap_or_default();
+    let text = stored.document.cedar.clone().unwrap_or_default();
+    let found = beside(move || untold::find(&text)).await?;
     let warn = |name: String| format!("{name} is told by no service; there it is missing");
     Ok(View {
-        warnings: cedar::find_untold(text).into_iter().map(warn).collect(),
+        warnings: found.into_iter().map(warn).collect(),
         policy_set_hash: Some(compiled::hash(&active)),
         ..View::from(stored)
     })
 }
 
-/// Refuses one more active policy than a tenant may have.
+/// Checks a document beside the runtime: a long text takes milliseconds to parse and validate. After the decision, so it is
+/// not done for who may not write policies.
+///
+/// # Errors
+/// Those of [`Document::check`].
+pub async fn check(document: &Document) -> Result<(), Problem> {
+    let document = document.clone();
+    beside(move || document.check()).await?
+}
+
+/// Refuses one more active policy than a tenant may have, and a set that would be too large.
 ///
 /// # Errors
 /// [`Code::InvalidBody`].
 pub async fn check_room(tx: &mut Scoped, id: Uuid, document: &Document) -> Result<(), Problem> {
-    if document.status == Status::Active && count_active(tx, id).await.or_problem()? >= ACTIVE {
-        return Err(Problem::field(
-            Code::InvalidBody,
-            "/status",
-            "a tenant has at most 1000 active policies",
-        ));
+    if document.status != Status::Active {
+        return Ok(());
+    }
+    let others = measure_active(tx, id).await.or_problem()?;
+    let refuse = |message: String| Err(Problem::field(Code::InvalidBody, "/status", message));
+    let own = |length: usize| i64::try_from(length).unwrap_or(i64::MAX);
+    if others.policies >= ACTIVE {
+        return refuse(format!("a tenant has at most {ACTIVE} active policies"));
+    }
+    if others.rules.saturating_add(own(document.rules.len())) > RULES {
+        return refuse(format!("the active policies of a tenant have at most {RULES} rules"));
+    }
+    if others.bytes.saturating_add(own(json!(document).to_string().len())) > BYTES {
+        return refuse(format!("the active policies of a tenant have at most {BYTES} bytes"));
     }
     Ok(())
 }

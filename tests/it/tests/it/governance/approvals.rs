@@ -194,6 +194,31 @@ async fn nobody_decides_on_his_own_request_nor_an_agent_on_any() -> Result<()> {
 }
 
 #[tokio::test]
+async fn who_made_a_request_for_somebody_does_not_decide_on_it_by_himself_either() -> Result<()> {
+    let service = with_architects().await?;
+    let bot = of_acme("ci-bot", "Architect");
+    let made = service.request(Method::POST, "/api/v1/approval/request", bot);
+    let made = send(made.header("X-On-Behalf-Of", "dev").json(&asked("medium"))).await?;
+    made.expect(201)?;
+    // By its own token it is nobody's agent.
+    service.get(bot, "/api/v1/policies").await?.expect(200)?;
+    let own = vote(&service, bot, &made.body, "approve").await?;
+    own.expect_problem(403, "SELF_APPROVAL")?;
+    let admin = of_acme("ci-bot", "Admin");
+    let path = format!("/api/v1/approval/break-glass/{}", id_of(&made.body)?);
+    service
+        .post(admin, &path, &json!({"justification": "now"}))
+        .await?
+        .expect_problem(403, "SELF_APPROVAL")?;
+    ensure!(status(&service, &made.body).await? == "pending");
+    // Nor does it count among those who could decide.
+    let again = service.request(Method::POST, "/api/v1/approval/request", bot);
+    let again = send(again.header("X-On-Behalf-Of", "dev").json(&asked("medium"))).await?;
+    ensure!(again.body["eligibleApprovers"] == 3, "{}", again.text);
+    vote(&service, ANN, &made.body, "approve").await?.expect(200)
+}
+
+#[tokio::test]
 async fn an_approver_who_lost_the_role_takes_the_vote_along() -> Result<()> {
     let service = with_architects().await?;
     let request = ask(&service, &asked("high")).await?;

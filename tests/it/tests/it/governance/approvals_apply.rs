@@ -48,10 +48,18 @@ async fn a_lost_answer_is_had_again_by_who_applied_it_and_by_nobody_else() -> Re
     let request = approved(&service, &asked("low")).await?;
     let first = apply(&service, &request).await?;
     first.expect(200)?;
-    let again = apply(&service, &request).await?;
     ensure!(
-        again.status == 200 && again.body == first.body,
-        "{} is not {}",
+        first.body["alreadyApplied"] == false && first.body["applicationId"].is_string(),
+        "{}",
+        first.text
+    );
+    // Who has lost the answer, and who shares the token with one who has not, are told apart from the first.
+    let again = apply(&service, &request).await?;
+    let mut expected = first.body.clone();
+    expected["alreadyApplied"] = json!(true);
+    ensure!(
+        again.status == 200 && again.body == expected,
+        "{} does not repeat {}",
         again.text,
         first.text
     );
@@ -79,4 +87,38 @@ async fn a_lost_answer_is_had_again_by_who_applied_it_and_by_nobody_else() -> Re
         .await?
         .expect_problem(409, "NOT_PENDING")?;
     service.get(DEV, "/api/v1/roles?principal=new").await?.expect(200)
+}
+
+#[tokio::test]
+async fn an_agent_that_is_nothing_else_applies_what_its_human_asked_for() -> Result<()> {
+    let service = with_architects().await?;
+    let request = approved(&service, &asked("low")).await?;
+    let path = format!("/api/v1/approval/apply/{}", id_of(&request)?);
+    let body = json!({"payloadHash": request["payloadHash"]});
+    let by_agent = |human| {
+        let bot = service.request(Method::POST, &path, of_acme("bot", "Agent"));
+        send(bot.header("X-On-Behalf-Of", human).json(&body))
+    };
+    by_agent("ann").await?.expect_problem(403, "FORBIDDEN")?;
+    by_agent("dev").await?.expect(200)
+}
+
+#[tokio::test]
+async fn at_once_one_of_several_workers_of_one_subject_is_the_first() -> Result<()> {
+    let service = with_architects().await?;
+    let request = approved(&service, &asked("low")).await?;
+    let answers = futures::future::try_join_all((0..8).map(|_| apply(&service, &request))).await?;
+    let first = answers.iter().filter(|answer| answer.body["alreadyApplied"] == false);
+    ensure!(
+        first.count() == 1,
+        "{:?}",
+        answers.iter().map(|answer| &answer.text).collect::<Vec<_>>()
+    );
+    let id = &answers[0].body["applicationId"];
+    ensure!(id.is_string() && answers.iter().all(|answer| answer.body["applicationId"] == *id));
+    let left: i64 = sqlx::query_scalar("select count(*) from governance.approval_outbox")
+        .fetch_one(&service.root)
+        .await?;
+    ensure!(left == 0, "{left} are still to be applied");
+    Ok(())
 }

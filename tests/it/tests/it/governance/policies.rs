@@ -69,6 +69,23 @@ async fn what_the_schema_does_not_know_is_answered_with_no() -> Result<()> {
 }
 
 #[tokio::test]
+async fn who_says_that_the_subject_has_no_role_is_not_answered_by_those_that_are_remembered() -> Result<()> {
+    let service = Service::start().await?;
+    let ann = of_acme("ann", "Viewer");
+    // Her role is remembered from then on.
+    service.get(ann, "/api/v1/policies").await?.expect(200)?;
+    let mut asked = question(&[], "memory.read");
+    // What AuthZEN allows to be said of an action is taken.
+    asked["action"]["properties"] = json!({"method": "GET"});
+    let none = service.post(ann, "/api/v1/policies/evaluate", &asked).await?;
+    ensure!(none.status == 200 && none.body["decision"] == false, "{}", none.text);
+    asked["subject"]["properties"] = json!({});
+    let remembered = service.post(ann, "/api/v1/policies/evaluate", &asked).await?;
+    ensure!(remembered.body["decision"] == true, "{}", remembered.text);
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_question_that_is_none_is_refused_by_its_field() -> Result<()> {
     let service = Service::start().await?;
     let with = |pointer: &str, value: Value| {

@@ -127,3 +127,44 @@ async fn a_question_without_roles_is_about_the_granted_ones_and_a_revoked_one_ne
     ensure!(!ask(None).await? && !ask(Some(&["TechLead"])).await?);
     Ok(())
 }
+
+#[tokio::test]
+async fn a_role_that_no_token_has_shown_for_a_month_does_not_count_and_one_that_was_granted_does() -> Result<()> {
+    let service = Service::start().await?;
+    let (ann, root) = (of_acme("ann", "Architect"), of_acme("root", "Admin"));
+    service.get(ann, "/api/v1/policies").await?.expect(200)?;
+    service
+        .post(root, "/api/v1/roles/grant", &of("gil", "Architect"))
+        .await?
+        .expect(200)?;
+    let age = async |interval: &str| -> Result<()> {
+        let query = "update governance.role_assignments set seen_at = now() - $1::interval";
+        sqlx::query(query).bind(interval).execute(&service.root).await?;
+        Ok(())
+    };
+    let held = async |who: &str| -> Result<usize> {
+        let list = service.get(root, &format!("/api/v1/roles?principal={who}")).await?;
+        list.expect(200)?;
+        Ok(list.body["items"].as_array().map_or(0, Vec::len))
+    };
+    age("31 days").await?;
+    ensure!(held("ann").await? == 0 && held("gil").await? == 1);
+    // Whoever comes again is remembered again, and is not forgotten while he comes.
+    service.get(ann, "/api/v1/policies").await?.expect(200)?;
+    ensure!(held("ann").await? == 1);
+    age("20 days").await?;
+    service.get(ann, "/api/v1/policies").await?.expect(200)?;
+    let query = "select seen_at > now() - interval '1 day' from governance.role_assignments where principal = 'ann'";
+    let is_fresh: bool = sqlx::query_scalar(query).fetch_one(&service.root).await?;
+    ensure!(is_fresh, "a sight was not noted");
+    // What is gone from the token is gone, however long ago it was seen.
+    age("20 days").await?;
+    service
+        .get(of_acme("ann", "Viewer"), "/api/v1/policies")
+        .await?
+        .expect(200)?;
+    let list = service.get(root, "/api/v1/roles?principal=ann").await?;
+    ensure!(list.body["items"].as_array().map(Vec::len) == Some(1), "{}", list.text);
+    ensure!(list.body["items"][0]["role"] == "Viewer", "{}", list.text);
+    Ok(())
+}

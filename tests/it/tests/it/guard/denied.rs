@@ -104,6 +104,44 @@ async fn a_sync_from_a_forbidden_source_is_refused() -> Result<()> {
 }
 
 #[tokio::test]
+async fn what_runs_over_a_connection_of_a_forbidden_source_is_refused_whatever_the_request_names() -> Result<()> {
+    let world = World::start(300).await?;
+    let sync = world.sync().await?;
+    sync.write("acme", "bad.md", b"\xff")?;
+    sync.write_secret("acme", "hook.hmac", "a secret")?;
+    let job = sync.run_job("acme", &directory("")).await?;
+    let (id, connection) = (job.id()?, job.body["connectionId"].clone());
+    let rejects = sync.get("acme", "/api/v1/sync/rejects").await?;
+    let reject = rejects.body["items"][0]["id"].as_str().unwrap_or_default().to_owned();
+    let text = r#"forbid (principal, action, resource is Sync)
+        when { resource has source && resource.source == "directory" && resource has owner };"#;
+    world.governance.enforce("acme", "no-directories", text).await?;
+    let start = json!({"connectionId": connection});
+    wait_until("the policy counts", async || {
+        Ok(sync.start_job("acme", &start).await?.status == 403)
+    })
+    .await?;
+    let connection = connection.as_str().unwrap_or_default();
+    for (method, path, body) in [
+        (Method::POST, "start".to_owned(), start.clone()),
+        (Method::POST, format!("retry/{reject}"), json!({})),
+        (Method::POST, format!("cancel/{id}"), json!({})),
+        (Method::PUT, format!("schedules/{connection}"), json!({"cron": "@daily"})),
+        (Method::PUT, format!("webhooks/{connection}"), json!({"secretRef": "hook"})),
+        (Method::DELETE, format!("schedules/{connection}"), json!({})),
+        (Method::DELETE, format!("webhooks/{connection}"), json!({})),
+        (Method::DELETE, format!("connections/{connection}"), json!({})),
+    ] {
+        let request = sync.request(method, &format!("/api/v1/sync/{path}"));
+        let answer = send(request.header("X-Tenant-ID", "acme").json(&body)).await?;
+        answer
+            .expect_problem(403, "FORBIDDEN")
+            .map_err(|error| error.context(path))?;
+    }
+    sync.get("acme", "/api/v1/sync/connections").await?.expect(200)
+}
+
+#[tokio::test]
 async fn a_role_that_was_given_counts_although_nobody_else_asks() -> Result<()> {
     let world = World::start(300).await?;
     let memory = world.memory().await?;
@@ -137,4 +175,50 @@ async fn a_role_that_was_taken_away_does_not_count_whatever_the_token_says() -> 
         .await?
         .expect_problem(403, "FORBIDDEN")?;
     create(&memory, "TechLead", &stored).await?.expect(201)
+}
+
+/// The door asks about an id; what the row says, the handler asks about.
+#[tokio::test]
+async fn memories_that_may_not_be_read_are_neither_shown_nor_found_nor_deleted() -> Result<()> {
+    let world = World::start(300).await?;
+    let text = r#"forbid (principal, action in [Action::"memory.read", Action::"memory.delete"], resource)
+        when { resource has layer && resource.layer == "company" };"#;
+    world.governance.enforce("acme", "no-company-memories", text).await?;
+    let memory = world.memory().await?;
+    let mut ids = Vec::new();
+    for layer in ["company", "team"] {
+        let body = json!({"content": format!("the zebra of the {layer}"), "layer": layer});
+        let made = memory.create("acme", &body).await?;
+        made.expect(201)?;
+        ids.push(made.body["id"].as_str().unwrap_or_default().parse::<uuid::Uuid>()?);
+    }
+    memory.get("acme", ids[0]).await?.expect_problem(403, "FORBIDDEN")?;
+    memory.get("acme", ids[1]).await?.expect(200)?;
+    for mode in ["keyword", "semantic", "hybrid"] {
+        let found = memory.search("acme", &json!({"query": "zebra", "mode": mode})).await?;
+        found.expect(200)?;
+        ensure!(
+            found.text.contains("of the team") && !found.text.contains("of the company"),
+            "{mode}: {}",
+            found.text
+        );
+    }
+    memory.delete("acme", ids[0]).await?.expect_problem(403, "FORBIDDEN")?;
+    ensure!(memory.count_rows().await? == 2, "a memory was deleted");
+    memory.delete("acme", ids[1]).await?.expect(204)
+}
+
+#[tokio::test]
+async fn a_search_gives_nothing_to_who_may_read_nothing() -> Result<()> {
+    let world = World::start(300).await?;
+    let text = r#"forbid (principal, action == Action::"memory.read", resource);"#;
+    world.governance.enforce("acme", "no-reading", text).await?;
+    let memory = world.memory().await?;
+    memory.store("acme", "the zebra").await?;
+    let found = memory
+        .search("acme", &json!({"query": "zebra", "mode": "keyword"}))
+        .await?;
+    found.expect(200)?;
+    ensure!(found.body["items"] == json!([]), "{}", found.text);
+    Ok(())
 }

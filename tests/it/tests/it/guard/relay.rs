@@ -1,11 +1,12 @@
 //! What stands between a service and the governance service: passes questions on, keeps silent, or lies.
 
 use std::net::Ipv4Addr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Result;
 use axum::Router;
-use axum::extract::State;
+use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
@@ -18,6 +19,8 @@ pub enum Mode {
     Honest,
     /// Answers 503.
     Away,
+    /// Takes questions and never answers.
+    Silent,
     /// Changes one text of the answer into another.
     Forges(&'static str, &'static str),
     /// Asks for another tenant.
@@ -30,7 +33,8 @@ pub struct Relay {
     pub url: String,
     to: String,
     http: reqwest::Client,
-    state: Arc<Mutex<(Mode, HeaderMap)>>,
+    state: Arc<Mutex<(Mode, HeaderMap, Option<String>)>>,
+    asked: Arc<AtomicUsize>,
 }
 
 impl Relay {
@@ -41,7 +45,8 @@ impl Relay {
             url: format!("http://{}", listener.local_addr()?),
             to: format!("{governance}/api/v1/policies/snapshot"),
             http: reqwest::Client::new(),
-            state: Arc::new(Mutex::new((Mode::Honest, HeaderMap::new()))),
+            state: Arc::new(Mutex::new((Mode::Honest, HeaderMap::new(), None))),
+            asked: Arc::default(),
         };
         let router = Router::new()
             .route("/api/v1/policies/snapshot", get(pass))
@@ -55,6 +60,16 @@ impl Relay {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).0 = mode;
     }
 
+    /// Returns how many questions there were.
+    pub fn count(&self) -> usize {
+        self.asked.load(Ordering::SeqCst)
+    }
+
+    /// Returns what the last question says behind its path.
+    pub fn query(&self) -> Option<String> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).2.clone()
+    }
+
     /// Returns a header of the last question.
     pub fn last(&self, header: &str) -> Option<String> {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
@@ -62,21 +77,25 @@ impl Relay {
     }
 }
 
-async fn pass(State(relay): State<Relay>, mut headers: HeaderMap) -> Response {
+async fn pass(State(relay): State<Relay>, RawQuery(query): RawQuery, mut headers: HeaderMap) -> Response {
+    relay.asked.fetch_add(1, Ordering::SeqCst);
     let mode = {
         let mut state = relay.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.1 = headers.clone();
+        state.2.clone_from(&query);
         state.0.clone()
     };
     headers.remove("host");
     match &mode {
         Mode::Away => return StatusCode::SERVICE_UNAVAILABLE.into_response(),
+        Mode::Silent => std::future::pending().await,
         Mode::Swaps(tenant) => {
             headers.insert("x-tenant-id", tenant.parse().expect("a header"));
         }
         Mode::Honest | Mode::Forges(..) => {}
     }
-    let Ok(answer) = relay.http.get(&relay.to).headers(headers).send().await else {
+    let to = query.map_or_else(|| relay.to.clone(), |query| format!("{}?{query}", relay.to));
+    let Ok(answer) = relay.http.get(to).headers(headers).send().await else {
         return StatusCode::BAD_GATEWAY.into_response();
     };
     let status = answer.status();

@@ -1,11 +1,12 @@
 //! Policies that are too old, unknown or not to be believed stop writes, and nothing else.
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
+use reqwest::Method;
 use serde_json::json;
 
 use super::relay::Mode;
 use super::world::World;
-use crate::api::service::Service as Memory;
+use crate::api::service::{Service as Memory, send};
 use crate::knowledge::service::{ADMIN, Service as Knowledge, wait_until};
 
 async fn store(memory: &Memory) -> Result<u16> {
@@ -94,4 +95,55 @@ async fn the_genuine_snapshot_of_another_tenant_is_as_good_as_none() -> Result<(
     let world = World::start(300).await?;
     world.relay.set(Mode::Swaps("globex"));
     expect_no_writes(&world.memory().await?, &world.knowledge().await?).await
+}
+
+/// A read waited for an answer as long as a write, and the next one behind it.
+#[tokio::test]
+async fn reads_do_not_wait_for_a_governance_service_that_hangs() -> Result<()> {
+    let world = World::start(2).await?;
+    let memory = world.memory().await?;
+    let id = memory.store("acme", "the zebra").await?;
+    world.relay.set(Mode::Silent);
+    wait_until("writes stop", async || Ok(store(&memory).await? == 503)).await?;
+    let started = tokio::time::Instant::now();
+    for _ in 0..40 {
+        memory.get("acme", id).await?.expect(200)?;
+    }
+    // Each third second one of them waits a quarter of a second. If each waited for the answer, it would be 80 seconds.
+    let took = started.elapsed();
+    ensure!(took.as_secs() < 20, "40 reads took {took:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn who_has_no_role_asks_seldom_also_where_nothing_is_known_yet() -> Result<()> {
+    let world = World::start(300).await?;
+    let memory = world.memory_that_asks_after(3_600).await?;
+    for _ in 0..20 {
+        let request = memory.request(Method::GET, &format!("/api/v1/memories/{}", uuid::Uuid::nil()));
+        send(request.header("X-Tenant-ID", "acme").header("X-Subject", "eve"))
+            .await?
+            .expect_problem(404, "MEMORY_NOT_FOUND")?;
+    }
+    ensure!(world.relay.count() == 1, "asked {} times", world.relay.count());
+    memory
+        .create("acme", &json!({"content": "x", "layer": "team"}))
+        .await?
+        .expect(201)
+}
+
+#[tokio::test]
+async fn policies_that_have_not_changed_are_not_sent_again_and_go_on_to_count() -> Result<()> {
+    let world = World::start(300).await?;
+    let text = r#"forbid (principal, action == Action::"memory.read", resource);"#;
+    world.governance.enforce("acme", "no-reading", text).await?;
+    let memory = world.memory().await?;
+    let id = memory.store("acme", "the zebra").await?;
+    wait_until("it is asked again", async || {
+        memory.get("acme", id).await?.expect_problem(403, "FORBIDDEN")?;
+        Ok(world.relay.count() >= 3)
+    })
+    .await?;
+    ensure!(world.relay.query().is_some_and(|query| query.starts_with("known=")));
+    Ok(())
 }

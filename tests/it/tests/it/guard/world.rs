@@ -53,6 +53,15 @@ impl World {
         Memory::start_on(Ground::new().await?, &options).await
     }
 
+    /// Starts a memory service that asks for policies so seldom.
+    pub async fn memory_that_asks_after(&self, seconds: u32) -> Result<Memory> {
+        let mut options = self.options();
+        options.truncate(options.len() - 1);
+        options.push(seconds.to_string());
+        let options: Vec<&str> = options.iter().map(String::as_str).collect();
+        Memory::start_on(Ground::new().await?, &options).await
+    }
+
     /// Starts a knowledge service.
     pub async fn knowledge(&self) -> Result<Knowledge> {
         let options = self.options();
