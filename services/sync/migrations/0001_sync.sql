@@ -28,7 +28,7 @@ create table sync.jobs (
     mode                text    not null check (mode in ('full', 'incremental')),
     options             jsonb   not null default '{}',
     attempt             integer not null default 0,
-    failures            integer not null default 0,
+    failures            jsonb   not null default '{}',
     lost                integer not null default 0,
     run_after           timestamptz not null default now(),
     lease_until         timestamptz,
@@ -52,7 +52,7 @@ create table sync.jobs (
 );
 comment on column sync.jobs.roles is 'Of whoever started it, at that moment: what the job''s token carries.';
 comment on column sync.jobs.attempt is 'The fencing token: rises with every claim, and every write of a worker names the one it was given.';
-comment on column sync.jobs.failures is 'Failures since the last committed batch; what retries are counted by.';
+comment on column sync.jobs.failures is 'Failures since the last committed batch, by their class; what retries are counted by.';
 comment on column sync.jobs.lost is 'Leases that ran out since the last committed batch: workers that died over the job.';
 comment on column sync.jobs.revision is 'Rises with every change that a caller can see.';
 
@@ -60,6 +60,9 @@ comment on column sync.jobs.revision is 'Rises with every change that a caller c
 create unique index jobs_active on sync.jobs (tenant_id, connection_id) where status in ('queued', 'running', 'cancelling');
 create unique index jobs_by_key on sync.jobs (tenant_id, idempotency_key) where idempotency_key is not null;
 create index jobs_due on sync.jobs (tenant_id, run_after) where status in ('queued', 'running', 'cancelling');
+create index jobs_by_connection on sync.jobs (tenant_id, connection_id, id);
+-- What is forgotten when it is old enough.
+create index jobs_by_end on sync.jobs (tenant_id, finished_at) where finished_at is not null;
 
 create table sync.turns (
     tenant_id text primary key,
@@ -70,7 +73,8 @@ comment on table sync.turns is 'Fairness: whose job was claimed longest ago is s
 create table sync.items (
     tenant_id      text not null,
     connection_id  uuid not null,
-    external_id    text not null,
+    -- In the order of its bytes on every database: pieces and digests go by it.
+    external_id    text collate "C" not null,
     content_hash   bytea,
     target_id      text,
     target_version text,
@@ -96,6 +100,7 @@ create table sync.rejects (
     code          text    not null,
     message       text    not null,
     job_id        uuid    not null,
+    by_target     boolean not null,
     times         integer not null default 1,
     first_at      timestamptz not null default now(),
     last_at       timestamptz not null default now(),
@@ -104,6 +109,7 @@ create table sync.rejects (
     foreign key (tenant_id, connection_id) references sync.connections (tenant_id, id)
 );
 comment on table sync.rejects is 'Items that the source holds and the target has not, and why. Gone when the item passes or leaves its source.';
+comment on column sync.rejects.by_target is 'The target refused it, and may take it later although the source says of no change.';
 
 do $$
 declare
@@ -125,12 +131,15 @@ create policy active_jobs on sync.jobs to aeterna_system
     using (status in ('queued', 'running', 'cancelling'))
     with check (status in ('running', 'cancelling'));
 create policy every_turn on sync.turns to aeterna_system using (true) with check (true);
+-- And whether a connection is there at all, for the copies that lie on its disk: its id, and no other column.
+create policy every_id on sync.connections for select to aeterna_system using (true);
 
 grant usage on schema sync to aeterna_app, aeterna_system;
 grant select, insert, update, delete on sync.connections, sync.jobs to aeterna_app;
 grant select, insert on sync.turns to aeterna_app;
 grant select, insert, update, delete on sync.items, sync.rejects to aeterna_app;
 grant select on sync.jobs to aeterna_system;
+grant select (id) on sync.connections to aeterna_system;
 grant update (status, attempt, lost, lease_until, started_at, heartbeat_at, revision) on sync.jobs to aeterna_system;
 grant select, update on sync.turns to aeterna_system;
 

@@ -4,6 +4,7 @@ create table sync.webhooks (
     tenant_id        text    not null,
     connection_id    uuid    not null,
     secret_ref       text    not null,
+    options          jsonb   not null default '{}',
     is_pending       boolean not null default false,
     last_delivery_at timestamptz,
     last_job_id      uuid,

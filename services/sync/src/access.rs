@@ -1,35 +1,45 @@
-//! What a caller's roles allow here. Pure.
+//! What a caller's roles allow here, by the matrix of `docs/rbac.md`. Pure.
 //!
-//! Every member of the tenant sees its jobs. Who may write in the tenant may start, cancel and retry them; a job's token
-//! carries its starter's roles, so a sync opens no door that its starter could not open. Letting many items vanish at once
-//! takes a role that may delete what others made.
+//! Every member of the tenant sees its jobs. Who holds `sync.start` starts, schedules and retries them, who holds `sync.cancel`
+//! cancels them, whoever started them; a job's token carries its starter's roles, so a sync opens no door that its starter
+//! could not open. Letting many items vanish at once takes a role that may delete what others made (`memory.delete`), and is
+//! nothing for an agent.
+
+use std::sync::LazyLock;
 
 use aeterna_kit::auth::Caller;
 use aeterna_kit::problem::{Code, Problem};
-
-/// The roles that may write.
-const WRITERS: [&str; 7] = [
-    "Agent",
-    "Developer",
-    "TechLead",
-    "Architect",
-    "Admin",
-    "TenantAdmin",
-    "PlatformAdmin",
-];
+use aeterna_policy::rbac::{Action, Role, action, matrix};
 
 /// Who acts for somebody else.
 const AGENT: &str = "Agent";
 
-/// The roles that may delete what others made.
-const DELETERS: [&str; 5] = ["TechLead", "Architect", "Admin", "TenantAdmin", "PlatformAdmin"];
+/// What is asked of the matrix.
+const ASKED: [Action; 3] = [action::SYNC_START, action::SYNC_CANCEL, action::MEMORY_DELETE];
 
-/// Checks that a caller may start, cancel and retry jobs.
+/// The engine is asked once a process: what a role may do by itself does not change.
+static MATRIX: LazyLock<Vec<(Action, Vec<&'static str>)>> = LazyLock::new(|| {
+    let allowed = |action: Action| {
+        let roles = Role::ALL.into_iter().filter(|role| matrix::allows(*role, action));
+        (action, roles.map(Role::name).collect())
+    };
+    ASKED.into_iter().map(allowed).collect()
+});
+
+/// Checks that a caller may start and retry jobs, now and later.
 ///
 /// # Errors
 /// [`Code::Forbidden`].
-pub fn require_writer(caller: &Caller) -> Result<(), Problem> {
-    require(&caller.roles, &WRITERS)
+pub fn require_starter(caller: &Caller) -> Result<(), Problem> {
+    require(&caller.roles, action::SYNC_START)
+}
+
+/// Checks that a caller may cancel jobs.
+///
+/// # Errors
+/// [`Code::Forbidden`].
+pub fn require_canceller(caller: &Caller) -> Result<(), Problem> {
+    require(&caller.roles, action::SYNC_CANCEL)
 }
 
 /// Checks that a caller may let many items vanish.
@@ -41,7 +51,7 @@ pub fn require_deleter(caller: &Caller) -> Result<(), Problem> {
     if roles.iter().any(|role| role == AGENT) {
         return Err(Problem::new(Code::Forbidden, "an agent lets nothing vanish in masses"));
     }
-    require(&roles, &DELETERS)
+    require(&roles, action::MEMORY_DELETE)
 }
 
 /// Returns the roles that a caller's job carries. Whoever acts on behalf of somebody is an agent, also without the role: the
@@ -55,7 +65,9 @@ pub fn roles_of(caller: &Caller) -> Vec<String> {
     roles
 }
 
-fn require(roles: &[String], allowed: &[&str]) -> Result<(), Problem> {
+fn require(roles: &[String], action: Action) -> Result<(), Problem> {
+    let row = MATRIX.iter().find(|(known, _)| *known == action);
+    let allowed = row.map(|(_, roles)| roles.as_slice()).unwrap_or_default();
     if roles.iter().any(|role| allowed.contains(&role.as_str())) {
         return Ok(());
     }
@@ -70,31 +82,46 @@ mod tests {
 
     use super::*;
 
-    fn allowed(role: &str, roles: &[&str]) -> bool {
-        require(&[role.to_owned()], roles).is_ok()
+    fn caller(roles: &[&str]) -> Caller {
+        Caller {
+            scope: TenantScope::for_worker(TenantId::parse("acme").expect("a tenant")),
+            subject: "bot".to_owned(),
+            roles: roles.iter().map(|role| (*role).to_owned()).collect(),
+            on_behalf_of: None,
+        }
     }
 
     #[test]
     fn whoever_acts_for_somebody_is_an_agent_to_the_targets_too() {
-        let mut caller = Caller {
-            scope: TenantScope::for_worker(TenantId::parse("acme").expect("a tenant")),
-            subject: "bot".to_owned(),
-            roles: vec!["TechLead".to_owned()],
-            on_behalf_of: None,
-        };
+        let mut caller = caller(&["TechLead"]);
         assert!(require_deleter(&caller).is_ok());
         assert_eq!(roles_of(&caller), ["TechLead"]);
         caller.on_behalf_of = Some("ann".to_owned());
-        assert!(require_deleter(&caller).is_err());
+        assert!(require_starter(&caller).is_ok() && require_deleter(&caller).is_err());
         assert_eq!(roles_of(&caller), ["TechLead", "Agent"]);
     }
 
     #[test]
-    fn a_viewer_starts_nothing_and_a_developer_lets_nothing_vanish() {
-        assert!(!allowed("Viewer", &WRITERS) && !allowed("Root", &WRITERS));
-        assert!(allowed("Developer", &WRITERS) && !allowed("Developer", &DELETERS));
-        assert!(allowed("Agent", &WRITERS) && !allowed("Agent", &DELETERS));
-        assert!(allowed("TechLead", &DELETERS));
-        assert!(require(&[], &WRITERS).is_err());
+    fn each_role_may_do_what_the_matrix_says() {
+        for role in Role::ALL {
+            let caller = caller(&[role.name()]);
+            let may = [
+                require_starter(&caller).is_ok(),
+                require_canceller(&caller).is_ok(),
+                require_deleter(&caller).is_ok(),
+            ];
+            assert_eq!(may, ASKED.map(|action| matrix::allows(role, action)), "{role}");
+        }
+    }
+
+    #[test]
+    fn an_agent_starts_nothing_by_itself_and_a_developer_cancels_and_lets_nothing_vanish() {
+        for roles in [&[][..], &["Viewer"], &["Agent"], &["Root"]] {
+            assert!(require_starter(&caller(roles)).is_err(), "{roles:?}");
+        }
+        let developer = caller(&["Developer"]);
+        assert!(require_starter(&developer).is_ok() && require_canceller(&developer).is_err());
+        assert!(require_deleter(&developer).is_err());
+        assert!(require_deleter(&caller(&["TechLead", "Agent"])).is_err());
     }
 }

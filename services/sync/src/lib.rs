@@ -23,6 +23,7 @@ pub mod settings;
 pub mod source;
 pub mod state;
 pub mod store;
+pub mod streams;
 pub mod target;
 pub mod token;
 pub mod webhook;

@@ -1,11 +1,16 @@
 //! Which permission each route asks for, where the service decides by policies.
 //!
-//! Of a job that is started the policies are told the type of its source; of others the id alone. What the job then writes
-//! is decided where it is written, for its token is its starter's. A test holds the list to the OpenAPI document.
+//! Of a job that is started with a source the policies are told the source's type. Of a connection or a job that is there, a
+//! request knows the id alone: the handler asks a second time once it knows the rest ([`about_stored`]). What the job then
+//! writes is decided where it is written, for its token is its starter's. A test holds the list to the OpenAPI document.
 
 use aeterna_policy::guard::route::{About, Access, Asked, Body, Route, Routes};
+use aeterna_policy::rbac::Action;
 use aeterna_policy::rbac::action;
 use serde::Deserialize;
+use uuid::Uuid;
+
+use crate::connection;
 
 /// The routes.
 pub const PERMISSIONS: Routes = Routes {
@@ -127,9 +132,10 @@ pub const PERMISSIONS: Routes = Routes {
 };
 
 #[derive(Debug, Default, Deserialize)]
-#[serde(default)]
+#[serde(rename_all = "camelCase", default)]
 struct Claim {
     source: Option<Source>,
+    connection_id: Option<Uuid>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -137,14 +143,45 @@ struct Source {
     r#type: String,
 }
 
+/// Asks about a connection or a job that is there: what it reads from, and who made it.
+#[must_use]
+pub fn about_stored(action: Action, id: Uuid, source: &connection::Source, owner: &str) -> About {
+    About::one(action, &id.to_string())
+        .with("source", Some(source.kind()))
+        .with("owner", Some(owner))
+}
+
 fn start(asked: &Asked<'_>) -> About {
     let claim: Claim = serde_json::from_slice(asked.body).unwrap_or_default();
-    About::any(action::SYNC_START).with("source", claim.source.map(|source| source.r#type))
+    let id = claim.connection_id.map(|id| id.to_string());
+    About::one(action::SYNC_START, id.as_deref().unwrap_or("any"))
+        .with("source", claim.source.map(|source| source.r#type))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_source_has_the_name_that_a_request_gives_it() {
+        for (kind, config) in [
+            ("directory", serde_json::json!({"path": "a"})),
+            ("http_ndjson", serde_json::json!({"url": "https://example.com/"})),
+            ("git", serde_json::json!({"url": "https://example.com/x.git"})),
+            ("github", serde_json::json!({"repository": "team/docs"})),
+            (
+                "s3",
+                serde_json::json!({"endpoint": "https://example.com", "bucket": "docs"}),
+            ),
+            ("knowledge_to_memory", serde_json::json!({})),
+        ] {
+            let text = serde_json::json!({"type": kind, "config": config});
+            let source: connection::Source = serde_json::from_value(text).expect(kind);
+            let about = about_stored(action::SYNC_START, Uuid::nil(), &source, "ann");
+            assert_eq!(about.properties().get("source"), Some(&serde_json::json!(kind)));
+            assert_eq!(about.properties().get("owner"), Some(&serde_json::json!("ann")));
+        }
+    }
 
     #[test]
     fn every_route_of_the_document_asks_for_a_permission() {

@@ -40,6 +40,10 @@ pub struct SyncSettings {
     #[arg(long, env = "SYNC_GIT_DIRECTORY", default_value_os_t = std::env::temp_dir().join("aeterna-sync-git"))]
     pub sync_git_directory: PathBuf,
 
+    /// Bytes that all copies of git repositories may have; above, the longest unused go. 10 GiB unless said.
+    #[arg(long, env = "SYNC_GIT_DIRECTORY_BYTES", default_value_t = 10 << 30)]
+    pub sync_git_directory_bytes: u64,
+
     /// Hosts that sources may read from although they are not public: names, addresses and ranges, such as
     /// `git.internal,10.0.0.0/8`. Without it, what is not a public address of the internet is refused.
     #[arg(long, env = "SYNC_ALLOW_HOSTS", value_delimiter = ',')]
@@ -61,6 +65,10 @@ pub struct SyncSettings {
     /// Jobs of one tenant that all instances together work on at once.
     #[arg(long, env = "SYNC_JOBS_PER_TENANT", default_value_t = 2, value_parser = clap::value_parser!(i32).range(1..))]
     pub sync_jobs_per_tenant: i32,
+
+    /// Days that a job is kept after its end. The newest one of each connection is kept for good.
+    #[arg(long, env = "SYNC_JOBS_KEPT_DAYS", default_value_t = 30, value_parser = clap::value_parser!(i32).range(1..=36_500))]
+    pub sync_jobs_kept_days: i32,
 
     /// Where policies come from, if from anywhere.
     #[command(flatten)]

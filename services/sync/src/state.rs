@@ -18,12 +18,14 @@ use crate::outbound::Outbound;
 use crate::secrets::Secrets;
 use crate::settings::SyncSettings;
 use crate::source::Places;
+use crate::streams::Streams;
 use crate::target::Services;
 use crate::token::Tokens;
+use crate::worker::upkeep::{self, Upkeep};
 use crate::worker::{self, Context, Probe};
 
-/// Streams of statuses at once: a thousand looks a second.
-const STREAMS: usize = 256;
+/// Streams of statuses at once, and of one tenant: a thousand looks a second.
+const STREAMS: (usize, usize) = (256, 64);
 
 /// How long the last batch of a job may take when the process ends: two requests of a target, less than Kubernetes waits.
 const LAST_BATCH: Duration = Duration::from_secs(20);
@@ -43,14 +45,15 @@ pub struct State {
     pub places: Arc<Places>,
     /// Wakes this process's worker: a started job need not wait for its next look.
     pub wake: Arc<Notify>,
-    /// Streams of statuses that may still be opened: each asks the database four times a second.
-    pub streams: Arc<Semaphore>,
-    /// Says to the jobs of this process that it is about to end.
+    /// Streams of statuses that may be open.
+    pub streams: Streams,
+    /// Says to the jobs and the streams of this process that it is about to end.
     pub leaving: Arc<watch::Sender<bool>>,
     /// Jobs that this process may still take.
     slots: Arc<Semaphore>,
     at_once: u32,
     per_tenant: i32,
+    upkeep: Upkeep,
 }
 
 impl FromRef<State> for Authenticator {
@@ -81,11 +84,17 @@ impl State {
                 services,
             }),
             wake: Arc::default(),
-            streams: Arc::new(Semaphore::new(STREAMS)),
+            streams: Streams::new(STREAMS.0, STREAMS.1),
             leaving: Arc::new(watch::Sender::new(false)),
             slots: Arc::new(Semaphore::new(usize::try_from(sync.sync_jobs_at_once)?)),
             at_once: sync.sync_jobs_at_once,
             per_tenant: sync.sync_jobs_per_tenant,
+            upkeep: Upkeep {
+                pool: laid.pool.clone(),
+                copies: sync.sync_git_directory.clone(),
+                copies_bytes: sync.sync_git_directory_bytes,
+                jobs_days: sync.sync_jobs_kept_days,
+            },
         })
     }
 
@@ -111,12 +120,19 @@ impl State {
                 worker::run(context, wake, Arc::clone(&self.slots), self.per_tenant),
             );
             spawn_forever("triggers", triggers);
-            let leaving = Arc::clone(&self.leaving);
-            spawn("leaving", async move {
-                asked_to_end().await;
-                leaving.send_replace(true);
-            });
+            spawn_forever("upkeep", upkeep::run(self.upkeep.clone()));
         }
+        let leaving = Arc::clone(&self.leaving);
+        spawn("leaving", async move {
+            asked_to_end().await;
+            leaving.send_replace(true);
+        });
+    }
+
+    /// Returns what forgets what nobody needs.
+    #[must_use]
+    pub fn upkeep(&self) -> &Upkeep {
+        &self.upkeep
     }
 
     /// Waits until the jobs of this process are given back, or for as long as a batch may take.

@@ -85,6 +85,8 @@ impl Tokens {
             }
             (None, None) => return Ok(Self::Keyless),
         };
+        // A key of another curve than the algorithm's shows itself here, and not in each job.
+        encode(&Header::new(algorithm), &(), &key).context("the key does not sign as its kind says")?;
         Ok(Self::Signed(Arc::new(Signer {
             key,
             algorithm,
@@ -132,4 +134,34 @@ fn private_key(pem: &[u8]) -> Option<(EncodingKey, Algorithm)> {
         .or_else(|_| EncodingKey::from_ec_pem(pem).map(|key| (key, Algorithm::ES256)))
         .or_else(|_| EncodingKey::from_ed_pem(pem).map(|key| (key, Algorithm::EdDSA)))
         .ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use aeterna_kit::ids::TenantId;
+    use tokio::time::Instant;
+
+    use super::*;
+    use crate::lease::Lease;
+
+    #[test]
+    fn a_key_that_does_not_fit_its_algorithm_signs_nothing() {
+        let tokens = Tokens::Signed(Arc::new(Signer {
+            key: EncodingKey::from_secret(b"no RSA key"),
+            algorithm: Algorithm::RS256,
+            issuer: None,
+            audience: None,
+        }));
+        let whose = For {
+            tenant: &TenantId::parse("acme").expect("a tenant"),
+            connection: Uuid::nil(),
+            job: Uuid::nil(),
+            roles: &[],
+            origin: "import",
+            lease: &Lease::until(Instant::now()),
+        };
+        let request = reqwest::Client::new().get("http://localhost/");
+        let failure = tokens.show(request, whose).expect_err("a failure");
+        assert_eq!((failure.class, failure.code), (Class::Config, "TOKEN_NOT_SIGNED"));
+    }
 }

@@ -41,6 +41,9 @@ pub fn is_delivery_id(id: &str) -> bool {
 struct Push {
     #[serde(rename = "ref")]
     reference: String,
+    /// The branch is gone.
+    #[serde(default)]
+    deleted: bool,
 }
 
 /// What is read of an event about an issue.
@@ -55,7 +58,7 @@ struct Repository {
 }
 
 /// Tells whether an event may have changed a source: an issue of the repository whose issues are followed; for all others a
-/// push, to the branch that is followed if one is named. What cannot be read may have.
+/// push, for a repository to the branch that is followed if one is named, and none that deletes it. What cannot be read may have.
 #[must_use]
 pub fn concerns(source: &Source, event: &str, body: &[u8]) -> bool {
     match source {
@@ -65,6 +68,7 @@ pub fn concerns(source: &Source, event: &str, body: &[u8]) -> bool {
         }
         Source::Git(git) => {
             let is_followed = |push: Push| match &git.branch {
+                _ if push.deleted => false,
                 Some(branch) => push.reference.strip_prefix("refs/heads/") == Some(branch),
                 None => true,
             };
@@ -116,6 +120,9 @@ mod tests {
         assert!(!concerns(&git(Some("main")), "issues", push) && !concerns(&git(None), "ping", push));
         // What cannot be read may concern it.
         assert!(concerns(&git(Some("main")), "push", b"payload=%7B%7D"));
+        // Of a branch that is gone nothing can be read.
+        let deleted = br#"{"ref": "refs/heads/main", "deleted": true}"#;
+        assert!(!concerns(&git(Some("main")), "push", deleted) && !concerns(&git(None), "push", deleted));
     }
 
     #[test]

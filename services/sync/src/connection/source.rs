@@ -27,6 +27,19 @@ pub enum Source {
 }
 
 impl Source {
+    /// Returns its type, as a request spells it.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Directory(_) => "directory",
+            Self::HttpNdjson(_) => "http_ndjson",
+            Self::Git(_) => "git",
+            Self::Github(_) => "github",
+            Self::S3(_) => "s3",
+            Self::KnowledgeToMemory(_) => "knowledge_to_memory",
+        }
+    }
+
     /// Returns what a target is told about where its items are from.
     #[must_use]
     pub fn origin(&self) -> &'static str {

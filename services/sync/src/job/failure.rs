@@ -68,6 +68,41 @@ pub struct Shown {
     pub retry_at: Option<Timestamp>,
 }
 
+/// Failures since the last committed batch, by their class: patience with one kind is not used up by another. Those that are
+/// never tried again are not counted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", default)]
+pub struct Failures {
+    transient: u32,
+    rate_limited: u32,
+    internal: u32,
+}
+
+impl Failures {
+    /// Returns those of a class.
+    #[must_use]
+    pub fn of(self, class: Class) -> u32 {
+        match class {
+            Class::Transient => self.transient,
+            Class::RateLimited => self.rate_limited,
+            Class::Internal => self.internal,
+            Class::Config | Class::Auth | Class::Data => 0,
+        }
+    }
+
+    /// Counts one more of a class.
+    #[must_use]
+    pub fn and(mut self, class: Class) -> Self {
+        match class {
+            Class::Transient => self.transient += 1,
+            Class::RateLimited => self.rate_limited += 1,
+            Class::Internal => self.internal += 1,
+            Class::Config | Class::Auth | Class::Data => {}
+        }
+        self
+    }
+}
+
 /// The first and the longest bound of a pause; the bound doubles with each failure in a row.
 const PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mins(5));
 
@@ -85,9 +120,10 @@ const INTERNAL: u32 = 3;
 
 /// Returns the pause before the next try, or `None` when the job is given up.
 ///
-/// `failures` counts those in a row, this one included; `chance` is in 0 to 1 and makes the jitter.
+/// `failures` counts this one too; `chance` is in 0 to 1 and makes the jitter.
 #[must_use]
-pub fn next_try(failure: &Failure, failures: u32, chance: f64) -> Option<Duration> {
+pub fn next_try(failure: &Failure, failures: Failures, chance: f64) -> Option<Duration> {
+    let failures = failures.of(failure.class);
     let most = match failure.class {
         Class::Config | Class::Auth | Class::Data => return None,
         Class::Transient => TRANSIENT,
@@ -117,18 +153,38 @@ mod tests {
         Failure::new(class, "TEST", "a test")
     }
 
+    /// So many failures of a class.
+    fn many(class: Class, count: u32) -> Failures {
+        (0..count).fold(Failures::default(), |failures, _| failures.and(class))
+    }
+
+    #[test]
+    fn patience_with_one_kind_of_failure_is_not_used_up_by_another() {
+        let mixed = (0..7).fold(Failures::default(), |failures, _| {
+            failures.and(Class::RateLimited).and(Class::Transient)
+        });
+        assert_eq!(
+            next_try(&failure(Class::Transient), mixed.and(Class::Transient), 0.0),
+            None
+        );
+        assert!(next_try(&failure(Class::RateLimited), mixed.and(Class::RateLimited), 0.0).is_some());
+        assert!(next_try(&failure(Class::Internal), mixed.and(Class::Internal), 0.0).is_some());
+        let kept = serde_json::to_value(mixed).expect("JSON");
+        assert_eq!(serde_json::from_value::<Failures>(kept).expect("read back"), mixed);
+    }
+
     #[test]
     fn what_only_somebody_can_change_is_not_tried_again() {
         for class in [Class::Config, Class::Auth, Class::Data] {
-            assert_eq!(next_try(&failure(class), 1, 0.5), None, "{class:?}");
+            assert_eq!(next_try(&failure(class), many(class, 1), 0.5), None, "{class:?}");
         }
     }
 
     #[test]
     fn every_class_is_given_up_at_last() {
         for class in [Class::Transient, Class::RateLimited, Class::Internal] {
-            assert!(next_try(&failure(class), 1, 0.5).is_some(), "{class:?}");
-            assert_eq!(next_try(&failure(class), 20, 0.5), None, "{class:?}");
+            assert!(next_try(&failure(class), many(class, 1), 0.5).is_some(), "{class:?}");
+            assert_eq!(next_try(&failure(class), many(class, 20), 0.5), None, "{class:?}");
         }
     }
 
@@ -136,18 +192,20 @@ mod tests {
     fn a_wish_is_granted_up_to_an_hour() {
         let mut limited = failure(Class::RateLimited);
         limited.retry_after = Some(Duration::from_secs(7));
-        assert_eq!(next_try(&limited, 1, 0.0), Some(Duration::from_secs(7)));
+        let once = many(Class::RateLimited, 1);
+        assert_eq!(next_try(&limited, once, 0.0), Some(Duration::from_secs(7)));
         limited.retry_after = Some(Duration::from_hours(48));
-        assert_eq!(next_try(&limited, 1, 0.0), Some(LONGEST_WISH));
+        assert_eq!(next_try(&limited, once, 0.0), Some(LONGEST_WISH));
     }
 
     proptest! {
         #[test]
         fn jitter_is_full_and_bounded(failures in 1_u32..8, chance in 0.0_f64..1.0) {
-            let pause = next_try(&failure(Class::Transient), failures, chance).expect("tried again");
+            let count = many(Class::Transient, failures);
+            let pause = next_try(&failure(Class::Transient), count, chance).expect("tried again");
             let bound = PAUSE.0 * (1 << (failures - 1));
             prop_assert!(pause <= bound.min(PAUSE.1));
-            prop_assert_eq!(next_try(&failure(Class::Transient), failures, 0.0), Some(Duration::ZERO));
+            prop_assert_eq!(next_try(&failure(Class::Transient), count, 0.0), Some(Duration::ZERO));
         }
     }
 }

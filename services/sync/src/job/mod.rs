@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use aeterna_kit::problem::{Code, Problem};
 
-pub use failure::{Class, Failure};
+pub use failure::{Class, Failure, Failures};
 pub use status::{Event, Status};
 
 /// How much of the source is looked at.
@@ -59,6 +59,10 @@ pub struct Limits {
     /// Bytes that the run may read: 1 to 10 GiB.
     #[schema(minimum = 1)]
     pub max_bytes: u64,
+    /// Seconds that the run may take from its first claim on, its pauses included: 1 to 604,800, a week. 14,400, four hours,
+    /// unless said.
+    #[schema(minimum = 1, maximum = 604_800)]
+    pub max_seconds: u64,
 }
 
 impl Limits {
@@ -66,6 +70,7 @@ impl Limits {
     pub const MOST: Self = Self {
         max_items: 1_000_000,
         max_bytes: 10 << 30,
+        max_seconds: 7 * 24 * 60 * 60,
     };
 
     /// Checks them.
@@ -83,6 +88,9 @@ impl Limits {
         if !(1..=Self::MOST.max_bytes).contains(&self.max_bytes) {
             return Err(refuse("maxBytes", Self::MOST.max_bytes));
         }
+        if !(1..=Self::MOST.max_seconds).contains(&self.max_seconds) {
+            return Err(refuse("maxSeconds", Self::MOST.max_seconds));
+        }
         Ok(())
     }
 }
@@ -93,6 +101,7 @@ impl Default for Limits {
         Self {
             max_items: 100_000,
             max_bytes: 1 << 30,
+            max_seconds: 4 * 60 * 60,
         }
     }
 }

@@ -82,7 +82,7 @@ impl Directory {
         match self.try_read(path) {
             Ok(found) => found,
             // Between the list and now: the next run will not find it either.
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Found::Gone,
+            Err(error) if is_gone(&error) => Found::Gone,
             Err(error) => Found::Unfit(Unfit::new(
                 "UNREADABLE",
                 format!("the file cannot be read: {}", error.kind()),
@@ -109,6 +109,10 @@ impl Directory {
         }
         Ok(text_of(bytes))
     }
+}
+
+fn is_gone(error: &std::io::Error) -> bool {
+    error.kind() == std::io::ErrorKind::NotFound
 }
 
 fn outside() -> Unfit {
@@ -141,20 +145,36 @@ impl Walk<'_> {
             let message = format!("the directory {prefix:?} cannot be read: {}", error.kind());
             Failure::new(Class::Config, "SOURCE_UNREADABLE", message)
         };
-        for entry in std::fs::read_dir(directory).map_err(unreadable)? {
+        let entries = match std::fs::read_dir(directory) {
+            // Between the list of the directory above and now.
+            Err(error) if is_gone(&error) && depth > 0 => return Ok(()),
+            entries => entries.map_err(unreadable)?,
+        };
+        for entry in entries {
             let entry = entry.map_err(unreadable)?;
             let name = entry.file_name();
-            // A name that is no text cannot be an id; a name with a dot in front is somebody's own business.
-            let Some(name) = name.to_str().filter(|name| !name.starts_with('.')) else {
+            let (name, is_text) = (name.to_string_lossy(), name.to_str().is_some());
+            // A name with a dot in front is somebody's own business.
+            if name.starts_with('.') {
                 continue;
-            };
+            }
+            let name = name.as_ref();
             let path = if prefix.is_empty() {
                 name.to_owned()
             } else {
                 format!("{prefix}/{name}")
             };
-            let kind = entry.file_type().map_err(unreadable)?;
-            if kind.is_dir() && depth < DEEPEST {
+            let kind = match entry.file_type() {
+                Err(error) if is_gone(&error) => continue,
+                kind => kind.map_err(unreadable)?,
+            };
+            if !is_text && (kind.is_dir() || is_markdown(name)) {
+                let message = "the name is not UTF-8".to_owned();
+                self.push(path, None, Some(("PATH_NOT_TEXT", message)))?;
+            } else if kind.is_dir() && depth >= DEEPEST {
+                let message = format!("the directory is more than {DEEPEST} deep, and is not looked into");
+                self.push(path, None, Some(("TOO_DEEP", message)))?;
+            } else if kind.is_dir() {
                 self.visit(&entry.path(), &path, depth + 1)?;
             } else if kind.is_file() && is_markdown(name) {
                 self.add(path, &entry.path())?;
@@ -293,6 +313,49 @@ mod tests {
         let outside = Some("SYMLINK_OUTSIDE");
         assert_eq!(codes, [outside, None, Some("UNREADABLE"), outside, outside, None]);
         assert_eq!(directory.read("in.md"), Found::Text("inside".to_owned()));
+    }
+
+    #[test]
+    fn what_is_too_deep_or_has_a_name_that_is_no_text_is_told() {
+        use std::os::unix::ffi::OsStrExt as _;
+
+        let (_dir, root) = ground();
+        let deep = root.join("docs").join(["d"; DEEPEST].join("/"));
+        std::fs::create_dir_all(deep.join("deeper")).expect("made");
+        std::fs::write(deep.join("a.md"), "text").expect("written");
+        std::fs::write(deep.join("deeper/b.md"), "text").expect("written");
+        for name in [&b"caf\xe9.md"[..], b"caf\xe9.png"] {
+            std::fs::write(root.join("docs").join(std::ffi::OsStr::from_bytes(name)), "text").expect("written");
+        }
+        let page = open(&root).page(None).expect("a page");
+        let found: Vec<_> = page
+            .items
+            .iter()
+            .map(|item| (item.external_id.len(), code(&item.found)))
+            .collect();
+        let bottom = 2 * DEEPEST;
+        assert_eq!(
+            found,
+            [
+                ("caf\u{fffd}.md".len(), Some("PATH_NOT_TEXT")),
+                (bottom + "a.md".len(), None),
+                (bottom + "deeper".len(), Some("TOO_DEEP")),
+            ]
+        );
+    }
+
+    #[test]
+    fn a_directory_that_vanishes_while_it_is_walked_is_empty_and_the_one_that_was_asked_for_is_missed() {
+        let (_dir, root) = ground();
+        let base = root.canonicalize().expect("it is there");
+        let mut walk = Walk {
+            base: &base,
+            entries: Vec::new(),
+            most: 10,
+        };
+        assert!(walk.visit(&base.join("gone"), "gone", 1).is_ok() && walk.entries.is_empty());
+        let missed = walk.visit(&base.join("gone"), "", 0).expect_err("a failure");
+        assert_eq!(missed.code, "SOURCE_UNREADABLE");
     }
 
     #[test]

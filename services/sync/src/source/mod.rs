@@ -7,7 +7,7 @@
 mod bucket;
 mod directory;
 mod feed;
-mod git;
+pub mod git;
 mod github;
 mod http;
 mod knowledge;
@@ -363,4 +363,17 @@ fn texts(items: &[Listed]) -> u64 {
 fn too_large(bytes: u64) -> Found {
     let message = format!("the item has {bytes} bytes, and may have {LARGEST}");
     Found::Unfit(Unfit::new("TOO_LARGE", message))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_reader_that_breaks_is_a_fault_of_ours() {
+        let broken = blocking(|| -> Result<(), Failure> { panic!("a bug") })
+            .await
+            .expect_err("a failure");
+        assert_eq!((broken.class, broken.code), (Class::Internal, "SOURCE_FAILED"));
+    }
 }

@@ -4,11 +4,21 @@ use sqlx::types::Json;
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
+use aeterna_kit::auth::TenantScope;
 use aeterna_kit::db::{tenant_tx, timed};
 
 use super::claim::{Fence, hold};
 use super::{Error, cannot};
 use crate::job::Progress;
+
+/// Who did not take an item.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refuser {
+    /// Its source gives nothing that could be delivered; until the source changes it, that stays so.
+    Source,
+    /// Its target, which may take it later.
+    Target,
+}
 
 /// What became of an item.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,10 +43,12 @@ pub enum Became {
     Met,
     /// It is no longer in the target.
     Removed,
-    /// What crashes may have left of it is no longer in the target.
+    /// What crashes may have left of it is no longer in the target; what was delivered before may not be there either.
     Cleared,
     /// It was not taken.
     Rejected {
+        /// By whom.
+        by: Refuser,
         /// What rejects are told apart by.
         code: String,
         /// A sentence.
@@ -76,7 +88,7 @@ pub async fn intend(pool: &PgPool, fence: &Fence, intents: &[(&str, &str)]) -> R
     timed("sync_items_intend", async {
         let mut tx = tenant_tx(pool, &fence.scope).await?;
         hold(&mut tx, fence).await?;
-        unsettle(&mut tx, fence).await?;
+        unsettle(&mut tx, &fence.scope, fence.connection).await?;
         sqlx::query(
             "insert into sync.items as i (tenant_id, connection_id, external_id, intended_ids)
              select $1, $2, n.external_id, array[n.id] from unnest($3::text[], $4::text[]) as n(external_id, id)
@@ -109,7 +121,7 @@ pub async fn commit(pool: &PgPool, fence: &Fence, batch: Batch<'_>) -> Result<()
             .iter()
             .any(|settled| !matches!(settled.became, Became::Kept { .. } | Became::Met))
         {
-            unsettle(&mut tx, fence).await?;
+            unsettle(&mut tx, &fence.scope, fence.connection).await?;
         }
         for settled in batch.settled {
             settle(&mut tx, fence, settled).await?;
@@ -117,7 +129,7 @@ pub async fn commit(pool: &PgPool, fence: &Fence, batch: Batch<'_>) -> Result<()
         sqlx::query(
             "update sync.jobs set progress = $3, cursor = coalesce($4, cursor), revision = revision + 1,
                  -- Only a batch that came to its end is a success.
-                 failures = case when $4::jsonb is null then failures else 0 end,
+                 failures = case when $4::jsonb is null then failures else '{}' end,
                  lost = case when $4::jsonb is null then lost else 0 end
              where tenant_id = $1 and id = $2",
         )
@@ -134,10 +146,10 @@ pub async fn commit(pool: &PgPool, fence: &Fence, batch: Batch<'_>) -> Result<()
 }
 
 /// Says that the connection's state is not what is delivered: the next run looks at everything.
-async fn unsettle(tx: &mut PgConnection, fence: &Fence) -> Result<(), Error> {
+pub(super) async fn unsettle(tx: &mut PgConnection, scope: &TenantScope, connection: Uuid) -> Result<(), Error> {
     sqlx::query("update sync.connections set settled = false where tenant_id = $1 and id = $2 and settled")
-        .bind(fence.scope.tenant().as_str())
-        .bind(fence.connection)
+        .bind(scope.tenant().as_str())
+        .bind(connection)
         .execute(tx)
         .await
         .map_err(cannot("unsettle a connection"))?;
@@ -181,7 +193,9 @@ async fn settle(tx: &mut PgConnection, fence: &Fence, settled: &Settled) -> Resu
             of_item("delete from sync.items where tenant_id = $1 and connection_id = $2 and external_id = $3")
         }
         Became::Cleared => of_item(
-            "update sync.items set intended_ids = '{}'
+            // A crash came between a delivery and its record: the older one may be gone already. Whoever meets the item
+            // again delivers it; its id stays known, to be removed.
+            "update sync.items set intended_ids = '{}', content_hash = null, source_version = null
              where tenant_id = $1 and connection_id = $2 and external_id = $3",
         ),
         Became::Rejected { attempted, .. } => of_item(
@@ -197,16 +211,17 @@ async fn settle(tx: &mut PgConnection, fence: &Fence, settled: &Settled) -> Resu
     .map_err(cannot("settle an item"))?;
     match &settled.became {
         Became::Cleared | Became::Met => return Ok(()),
-        Became::Rejected { code, message, .. } => of_item(
-            "insert into sync.rejects as r (tenant_id, connection_id, external_id, id, job_id, code, message)
-             values ($1, $2, $3, $4, $5, $6, $7)
+        Became::Rejected { by, code, message, .. } => of_item(
+            "insert into sync.rejects as r (tenant_id, connection_id, external_id, id, job_id, code, message, by_target)
+             values ($1, $2, $3, $4, $5, $6, $7, $8)
              on conflict (tenant_id, connection_id, external_id) do update
-             set job_id = $5, code = $6, message = $7, times = r.times + 1, last_at = now()",
+             set job_id = $5, code = $6, message = $7, by_target = $8, times = r.times + 1, last_at = now()",
         )
         .bind(Uuid::now_v7())
         .bind(fence.job)
         .bind(code)
-        .bind(message),
+        .bind(message)
+        .bind(*by == Refuser::Target),
         Became::Delivered { .. } | Became::Kept { .. } | Became::Removed => {
             of_item("delete from sync.rejects where tenant_id = $1 and connection_id = $2 and external_id = $3")
         }

@@ -14,7 +14,7 @@ use aeterna_kit::db::{single, tenant_tx, timed};
 use aeterna_kit::ids::TenantId;
 
 use super::{Error, cannot, row};
-use crate::job::{Event, Mode, Options, Progress, Status, failure};
+use crate::job::{Event, Failures, Mode, Options, Progress, Status, failure};
 
 /// The right to write for a job, as long as no later attempt has begun.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,7 +41,7 @@ pub struct Claimed {
     /// What else was asked.
     pub options: Options,
     /// Failures since the last committed batch.
-    pub failures: u32,
+    pub failures: Failures,
     /// Leases that ran out since the last committed batch.
     pub lost: u32,
     /// Where the last committed batch ended; none before the first.
@@ -54,6 +54,8 @@ pub struct Claimed {
     pub lease: Duration,
     /// Until when it is ours by our clock: from before the claim was asked for.
     pub good_until: Instant,
+    /// How long ago it was claimed first.
+    pub age: Duration,
 }
 
 /// Claims the next job for `lease`; a tenant has at most `at_once` claimed ones.
@@ -90,6 +92,8 @@ fn read(row: &sqlx::postgres::PgRow, lease: Duration, good_until: Instant) -> sq
             index: "tenant_id".to_owned(),
             source: Box::new(error),
         })?;
+    let (first, now) = (row::time(row, "started_at")?, row::time(row, "heartbeat_at")?);
+    let age = first.zip(now).map(|(first, now)| now.duration_since(first));
     Ok(Claimed {
         fence: Fence {
             scope: TenantScope::for_worker(tenant),
@@ -100,13 +104,14 @@ fn read(row: &sqlx::postgres::PgRow, lease: Duration, good_until: Instant) -> sq
         status: row::status(row)?,
         mode: row::mode(row)?,
         options: row::json(row, "options")?,
-        failures: u32::try_from(row.try_get::<i32, _>("failures")?).unwrap_or_default(),
+        failures: row::json(row, "failures")?,
         lost: u32::try_from(row.try_get::<i32, _>("lost")?).unwrap_or_default(),
         cursor: row.try_get("cursor")?,
         progress: row::json(row, "progress")?,
         roles: row.try_get("roles")?,
         lease,
         good_until,
+        age: age.and_then(|age| Duration::try_from(age).ok()).unwrap_or_default(),
     })
 }
 
@@ -179,6 +184,10 @@ pub async fn finish(pool: &PgPool, fence: &Fence, ending: Ending) -> Result<Stat
         let mut tx = tenant_tx(pool, &fence.scope).await?;
         let now = hold(&mut tx, fence).await?;
         let next = now.after(ending.event).ok_or(Error::Fenced)?;
+        // The connection before the job, as whoever starts one takes them.
+        if let Some(state) = ending.state {
+            keep_state(&mut tx, fence, state).await?;
+        }
         sqlx::query(
             "update sync.jobs set status = $3, error = $4, digest = $5, lease_until = null, revision = revision + 1,
                  finished_at = case when $6 then clock_timestamp() end
@@ -193,38 +202,48 @@ pub async fn finish(pool: &PgPool, fence: &Fence, ending: Ending) -> Result<Stat
         .execute(&mut *tx)
         .await
         .map_err(cannot("end a job"))?;
-        if let Some(state) = ending.state {
-            sqlx::query("update sync.connections set state = $3, settled = true where tenant_id = $1 and id = $2")
-                .bind(fence.scope.tenant().as_str())
-                .bind(fence.connection)
-                .bind(Json(state))
-                .execute(&mut *tx)
-                .await
-                .map_err(cannot("keep a connection's state"))?;
-        }
         tx.commit().await.map_err(cannot("end a job"))?;
         Ok(next)
     })
     .await
 }
 
-/// Gives a job back for a try after `pause`; one that is being cancelled ends instead. Without an error it is no failure.
+/// Keeps what a whole run left. As long as the target refuses something, the next run looks at everything all the same: the
+/// target may take it then, and the source tells of no change.
+async fn keep_state(tx: &mut PgConnection, fence: &Fence, state: serde_json::Value) -> Result<(), Error> {
+    sqlx::query(
+        "update sync.connections set state = $3, settled = not exists (
+             select from sync.rejects where tenant_id = $1 and connection_id = $2 and by_target)
+         where tenant_id = $1 and id = $2",
+    )
+    .bind(fence.scope.tenant().as_str())
+    .bind(fence.connection)
+    .bind(Json(state))
+    .execute(tx)
+    .await
+    .map_err(cannot("keep a connection's state"))?;
+    Ok(())
+}
+
+/// Gives a job back for a try after `pause`; one that is being cancelled ends instead. Without an error it is no failure;
+/// with one the failures that it makes in all are kept.
 ///
 /// # Errors
 /// [`Error::Fenced`], or when the database does not answer.
 pub async fn release(
     pool: &PgPool,
     fence: &Fence,
-    error: Option<failure::Shown>,
+    error: Option<(failure::Shown, Failures)>,
     pause: Duration,
 ) -> Result<Status, Error> {
     timed("sync_job_release", async {
         let mut tx = tenant_tx(pool, &fence.scope).await?;
         let now = hold(&mut tx, fence).await?;
         let next = now.after(Event::Released).ok_or(Error::Fenced)?;
+        let (error, failures) = error.unzip();
         sqlx::query(
             "update sync.jobs set status = $3, error = coalesce($4, error),
-                 failures = failures + case when $4::jsonb is null then 0 else 1 end, lease_until = null,
+                 failures = coalesce($7, failures), lease_until = null,
                  run_after = clock_timestamp() + make_interval(secs => $5), revision = revision + 1,
                  finished_at = case when $6 then clock_timestamp() end
              where tenant_id = $1 and id = $2",
@@ -235,6 +254,7 @@ pub async fn release(
         .bind(error.map(Json))
         .bind(pause.as_secs_f64())
         .bind(next.is_terminal())
+        .bind(failures.map(Json))
         .execute(&mut *tx)
         .await
         .map_err(cannot("give a job back"))?;

@@ -11,7 +11,8 @@ use uuid::Uuid;
 use aeterna_kit::auth::TenantScope;
 use aeterna_kit::db::{tenant_tx, timed};
 
-use super::{Error, cannot, row};
+use super::batch::unsettle;
+use super::{Error, PIECE, cannot, row};
 use crate::connection::{Connection, Source, Target, config_hash};
 
 /// Returns the connection of a source and a target, and makes it if there is none.
@@ -21,21 +22,51 @@ pub(super) async fn ensure(
     (source, target): (&Source, &Target),
     created_by: &str,
 ) -> Result<Uuid, Error> {
-    // The update that changes nothing returns the row that is there already, also one of a moment ago.
-    sqlx::query_scalar(
-        "insert into sync.connections as c (tenant_id, id, source, target, config_hash, created_by)
-         values ($1, $2, $3, $4, $5, $6)
-         on conflict (tenant_id, config_hash) do update set config_hash = c.config_hash returning c.id",
-    )
-    .bind(scope.tenant().as_str())
-    .bind(Uuid::now_v7())
-    .bind(Json(source))
-    .bind(Json(target))
-    .bind(config_hash(source, target))
-    .bind(created_by)
-    .fetch_one(tx)
-    .await
-    .map_err(cannot("record a connection"))
+    let (tenant, hash) = (scope.tenant().as_str(), config_hash(source, target));
+    // It is there, or is made; what somebody makes or forgets in between is found in the next round.
+    loop {
+        // The weakest lock that keeps the row: the end of a job, which changes it, waits for no start and no start for it.
+        let found = sqlx::query_scalar(
+            "select id from sync.connections where tenant_id = $1 and config_hash = $2 for key share",
+        )
+        .bind(tenant)
+        .bind(&hash)
+        .fetch_optional(&mut *tx)
+        .await
+        .map_err(cannot("fetch a connection"))?;
+        if let Some(id) = found {
+            return Ok(id);
+        }
+        let made = sqlx::query_scalar(
+            "insert into sync.connections (tenant_id, id, source, target, config_hash, created_by)
+             values ($1, $2, $3, $4, $5, $6) on conflict (tenant_id, config_hash) do nothing returning id",
+        )
+        .bind(tenant)
+        .bind(Uuid::now_v7())
+        .bind(Json(source))
+        .bind(Json(target))
+        .bind(&hash)
+        .bind(created_by)
+        .fetch_optional(&mut *tx)
+        .await
+        .map_err(cannot("record a connection"))?;
+        if let Some(id) = made {
+            return Ok(id);
+        }
+    }
+}
+
+/// Takes a connection for the rest of the transaction, so that nobody forgets it; tells whether it is there. Whoever takes
+/// what belongs to a connection takes the connection first: so does [`forget_connection`].
+pub(super) async fn hold(tx: &mut PgConnection, scope: &TenantScope, id: Uuid) -> Result<bool, Error> {
+    let held: Option<Uuid> =
+        sqlx::query_scalar("select id from sync.connections where tenant_id = $1 and id = $2 for key share")
+            .bind(scope.tenant().as_str())
+            .bind(id)
+            .fetch_optional(tx)
+            .await
+            .map_err(cannot("hold a connection"))?;
+    Ok(held.is_some())
 }
 
 /// Records a connection without a job; returns the one that is there when the pair is known.
@@ -171,55 +202,97 @@ pub enum Forgotten {
     NoConnection,
 }
 
-/// What belongs to a connection, and goes before it.
-const BELONGINGS: [&str; 5] = ["schedules", "webhooks", "rejects", "items", "jobs"];
+/// What there may be much of, and goes piece by piece.
+const MANY: [&str; 3] = ["rejects", "items", "jobs"];
 
-/// Forgets a connection and all that belongs to it, unless a job is active.
+/// What else belongs to a connection, and goes before it.
+const FEW: [&str; 2] = ["schedules", "webhooks"];
+
+/// Forgets a connection and all that belongs to it, unless a job is active. What there is much of goes in transactions of its
+/// own: whoever gives up in between asks again, and a job that is started in between looks at everything.
 ///
 /// # Errors
 /// When the database does not answer.
 pub async fn forget_connection(pool: &PgPool, scope: &TenantScope, id: Uuid) -> Result<Forgotten, Error> {
     timed("sync_connection_forget", async {
-        let mut tx = tenant_tx(pool, scope).await?;
-        // Whoever starts a job holds the row too: either it is seen here, or finds no connection.
-        let held = sqlx::query("select id from sync.connections where tenant_id = $1 and id = $2 for update")
-            .bind(scope.tenant().as_str())
-            .bind(id)
-            .fetch_optional(&mut *tx)
-            .await
-            .map_err(cannot("hold a connection"))?;
-        if held.is_none() {
-            return Ok(Forgotten::NoConnection);
+        loop {
+            let mut tx = tenant_tx(pool, scope).await?;
+            if let Some(why_not) = hold_idle(&mut tx, scope, id).await? {
+                return Ok(why_not);
+            }
+            let mut is_all = true;
+            for table in MANY {
+                is_all = is_all && forget_piece(&mut tx, scope, id, table).await? < PIECE.unsigned_abs();
+            }
+            if is_all {
+                forget_rest(&mut tx, scope, id).await?;
+            } else {
+                unsettle(&mut tx, scope, id).await?;
+            }
+            tx.commit().await.map_err(cannot("forget a connection"))?;
+            if is_all {
+                return Ok(Forgotten::Done);
+            }
         }
-        let active = sqlx::query_scalar(
-            "select id from sync.jobs
-             where tenant_id = $1 and connection_id = $2 and status in ('queued', 'running', 'cancelling')",
-        )
+    })
+    .await
+}
+
+/// Takes a connection that somebody wants to forget; tells why it may not be.
+async fn hold_idle(tx: &mut PgConnection, scope: &TenantScope, id: Uuid) -> Result<Option<Forgotten>, Error> {
+    // Whoever starts a job holds the row too: either it is seen here, or finds no connection.
+    let held = sqlx::query("select id from sync.connections where tenant_id = $1 and id = $2 for update")
         .bind(scope.tenant().as_str())
         .bind(id)
         .fetch_optional(&mut *tx)
         .await
-        .map_err(cannot("look for an active job"))?;
-        if let Some(active) = active {
-            return Ok(Forgotten::Busy(active));
-        }
-        for table in BELONGINGS {
-            let delete = format!("delete from sync.{table} where tenant_id = $1 and connection_id = $2");
-            sqlx::query(sqlx::AssertSqlSafe(delete))
-                .bind(scope.tenant().as_str())
-                .bind(id)
-                .execute(&mut *tx)
-                .await
-                .map_err(cannot("forget what belongs to a connection"))?;
-        }
-        sqlx::query("delete from sync.connections where tenant_id = $1 and id = $2")
+        .map_err(cannot("hold a connection"))?;
+    if held.is_none() {
+        return Ok(Some(Forgotten::NoConnection));
+    }
+    let active: Option<Uuid> = sqlx::query_scalar(
+        "select id from sync.jobs
+         where tenant_id = $1 and connection_id = $2 and status in ('queued', 'running', 'cancelling')",
+    )
+    .bind(scope.tenant().as_str())
+    .bind(id)
+    .fetch_optional(&mut *tx)
+    .await
+    .map_err(cannot("look for an active job"))?;
+    Ok(active.map(Forgotten::Busy))
+}
+
+/// Removes some rows of a table that belong to a connection; returns how many.
+async fn forget_piece(tx: &mut PgConnection, scope: &TenantScope, id: Uuid, table: &str) -> Result<u64, Error> {
+    let delete = format!(
+        "delete from sync.{table} where ctid = any(array(
+             select ctid from sync.{table} where tenant_id = $1 and connection_id = $2 limit $3))"
+    );
+    let deleted = sqlx::query(sqlx::AssertSqlSafe(delete))
+        .bind(scope.tenant().as_str())
+        .bind(id)
+        .bind(PIECE)
+        .execute(tx)
+        .await
+        .map_err(cannot("forget what belongs to a connection"))?;
+    Ok(deleted.rows_affected())
+}
+
+async fn forget_rest(tx: &mut PgConnection, scope: &TenantScope, id: Uuid) -> Result<(), Error> {
+    for table in FEW {
+        let delete = format!("delete from sync.{table} where tenant_id = $1 and connection_id = $2");
+        sqlx::query(sqlx::AssertSqlSafe(delete))
             .bind(scope.tenant().as_str())
             .bind(id)
             .execute(&mut *tx)
             .await
-            .map_err(cannot("forget a connection"))?;
-        tx.commit().await.map_err(cannot("forget a connection"))?;
-        Ok(Forgotten::Done)
-    })
-    .await
+            .map_err(cannot("forget what belongs to a connection"))?;
+    }
+    sqlx::query("delete from sync.connections where tenant_id = $1 and id = $2")
+        .bind(scope.tenant().as_str())
+        .bind(id)
+        .execute(tx)
+        .await
+        .map_err(cannot("forget a connection"))?;
+    Ok(())
 }

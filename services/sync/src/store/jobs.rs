@@ -120,14 +120,7 @@ async fn find_connection(tx: &mut PgConnection, scope: &TenantScope, new: NewJob
         Over::Pair(source, target) => connections::ensure(tx, scope, (source, target), new.created_by)
             .await
             .map(Some),
-        Over::Connection(id) => {
-            sqlx::query_scalar("select id from sync.connections where tenant_id = $1 and id = $2 for key share")
-                .bind(scope.tenant().as_str())
-                .bind(id)
-                .fetch_optional(tx)
-                .await
-                .map_err(cannot("fetch a connection"))
-        }
+        Over::Connection(id) => Ok(connections::hold(tx, scope, id).await?.then_some(id)),
     }
 }
 

@@ -8,23 +8,30 @@ mod jobs;
 mod rejects;
 mod row;
 mod schedules;
+mod upkeep;
 mod webhooks;
 
 use aeterna_kit::db;
 use aeterna_kit::problem::{Code, Problem};
 
-pub use batch::{Batch, Became, Settled, commit, intend};
+pub use batch::{Batch, Became, Refuser, Settled, commit, intend};
 pub use claim::{Claimed, Ending, Fence, claim, finish, heartbeat, release};
 pub use connections::{
     Forgotten, ShownConnection, fetch_connection, forget_connection, list_connections, record_connection,
 };
-pub use items::{Delivered, count_delivered, digest, fetch_known, fetch_leftover, fetch_unseen, forget_seen};
-pub use jobs::{NewJob, Over, Recorded, cancel, fetch, list, record_job};
-pub use rejects::{Reject, fetch_reject, list_rejects};
-pub use schedules::{Due, NewSchedule, Schedule, delete_schedule, fetch_due, fire, list_schedules, put_schedule};
-pub use webhooks::{
-    Taken, Webhook, delete_webhook, fetch_pending, fetch_webhook, follow_up, put_webhook, take_delivery,
+pub use items::{
+    Delivered, count_delivered, count_moved, digest, fetch_known, fetch_leftover, fetch_unseen, forget_seen,
 };
+pub use jobs::{NewJob, Over, Recorded, cancel, fetch, list, record_job};
+pub use rejects::{Reject, fetch_limits, fetch_reject, list_rejects};
+pub use schedules::{Due, NewSchedule, Schedule, delete_schedule, fetch_due, fire, list_schedules, put_schedule};
+pub use upkeep::{fetch_tenants, forget_old_jobs, retain_connections};
+pub use webhooks::{
+    NewWebhook, Taken, Webhook, delete_webhook, fetch_pending, fetch_webhook, follow_up, put_webhook, take_delivery,
+};
+
+/// Rows of one statement where there may be a million: a statement has ten seconds.
+const PIECE: i64 = 10_000;
 
 /// What can go wrong in a store.
 #[derive(Debug, thiserror::Error)]

@@ -10,7 +10,8 @@ use uuid::Uuid;
 use aeterna_kit::auth::TenantScope;
 use aeterna_kit::db::{tenant_tx, timed};
 
-use super::{Error, cannot};
+use super::{Error, cannot, row};
+use crate::job::{Limits, Options};
 
 /// An item that its source holds and its target has not.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
@@ -76,6 +77,34 @@ pub async fn fetch_reject(pool: &PgPool, scope: &TenantScope, id: Uuid) -> Resul
             .map_err(cannot("fetch a reject"))?;
         tx.commit().await.map_err(cannot("fetch a reject"))?;
         Ok(reject)
+    })
+    .await
+}
+
+/// Fetches the limits of the job that made a reject; where that is forgotten, those of the connection's last one.
+///
+/// # Errors
+/// When the database does not answer, or the row is of a later release.
+pub async fn fetch_limits(pool: &PgPool, scope: &TenantScope, reject: &Reject) -> Result<Limits, Error> {
+    timed("sync_limits_fetch", async {
+        let mut tx = tenant_tx(pool, scope).await?;
+        let found = sqlx::query(
+            "select options from sync.jobs where tenant_id = $1 and connection_id = $2
+             order by (id = $3) desc, id desc limit 1",
+        )
+        .bind(scope.tenant().as_str())
+        .bind(reject.connection_id)
+        .bind(reject.job_id)
+        .fetch_optional(&mut *tx)
+        .await
+        .map_err(cannot("fetch a job's limits"))?;
+        tx.commit().await.map_err(cannot("fetch a job's limits"))?;
+        let options = found.as_ref().map(|found| row::json::<Options>(found, "options"));
+        let options = options.transpose().map_err(|source| Error::Row {
+            table: "sync.jobs",
+            source,
+        })?;
+        Ok(options.unwrap_or_default().limits)
     })
     .await
 }

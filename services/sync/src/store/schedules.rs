@@ -14,8 +14,8 @@ use aeterna_kit::db::{system_tx, tenant_tx, timed};
 use aeterna_kit::ids::TenantId;
 
 use super::jobs::{self, NewJob, Over, Recorded};
-use super::{Error, cannot, row};
-use crate::job::{Mode, Options};
+use super::{Error, cannot, connections, row};
+use crate::job::{Limits, Mode, Options};
 use crate::schedule::Following;
 
 /// The schedule of a connection.
@@ -30,6 +30,8 @@ pub struct Schedule {
     pub timezone: String,
     /// How much its jobs look at.
     pub mode: Mode,
+    /// What each of its jobs may take.
+    pub limits: Limits,
     /// More than a fifth of the items may vanish.
     pub allow_mass_delete: bool,
     /// When the next job starts; absent while the schedule is paused.
@@ -98,6 +100,7 @@ impl FromRow<'_, PgRow> for Schedule {
             cron: row.try_get("cron")?,
             timezone: row.try_get("timezone")?,
             mode: row::mode(row)?,
+            limits: options.limits,
             allow_mass_delete: options.allow_mass_delete,
             next_run_at: row::time(row, "next_run_at")?,
             last_run_at: row::time(row, "last_run_at")?,
@@ -118,6 +121,7 @@ pub async fn put_schedule(pool: &PgPool, scope: &TenantScope, new: NewSchedule<'
         let put = format!(
             "insert into sync.schedules (tenant_id, connection_id, cron, timezone, mode, options, next_run_at, created_by, roles)
              select $1, c.id, $3, $4, $5, $6, $7, $8, $9 from sync.connections c where c.tenant_id = $1 and c.id = $2
+             for key share
              on conflict (tenant_id, connection_id) do update
              set cron = excluded.cron, timezone = excluded.timezone, mode = excluded.mode, options = excluded.options,
                  next_run_at = excluded.next_run_at, created_by = excluded.created_by, roles = excluded.roles,
@@ -256,6 +260,10 @@ pub async fn fire(pool: &PgPool, due: &Due, following: Option<Following>) -> Res
     let missed = following.map_or(0, |following| i64::try_from(following.missed).unwrap_or(i64::MAX));
     timed("sync_schedule_fire", async {
         let mut tx = tenant_tx(pool, &due.scope).await?;
+        // Before the schedule, as whoever forgets the connection takes them.
+        if !connections::hold(&mut tx, &due.scope, due.connection).await? {
+            return Ok(None);
+        }
         let moved = sqlx::query(
             "update sync.schedules set next_run_at = $4, last_run_at = clock_timestamp(), skipped = skipped + $5
              where tenant_id = $1 and connection_id = $2 and next_run_at = $3 returning mode, options, created_by, roles",

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde::Serialize;
 use sqlx::postgres::PgRow;
+use sqlx::types::Json;
 use sqlx::{FromRow, PgConnection, PgPool, Row as _};
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -12,8 +13,8 @@ use aeterna_kit::db::{system_tx, tenant_tx, timed};
 
 use super::jobs::{self, NewJob, Over, Recorded};
 use super::schedules::scope_of;
-use super::{Error, cannot, row};
-use crate::job::{Mode, Options};
+use super::{Error, cannot, connections, row};
+use crate::job::{Limits, Mode, Options};
 
 /// The webhook of a connection.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
@@ -23,6 +24,8 @@ pub struct Webhook {
     pub connection_id: Uuid,
     /// The name of the secret that deliveries are signed with.
     pub secret_ref: String,
+    /// What each of its jobs may take.
+    pub limits: Limits,
     /// A delivery waits for the end of the active job.
     pub pending: bool,
     /// When a delivery was last taken.
@@ -36,19 +39,35 @@ pub struct Webhook {
     pub created_by: String,
 }
 
-const COLUMNS: &str = "connection_id, secret_ref, is_pending, last_delivery_at, last_job_id, created_by";
+const COLUMNS: &str = "connection_id, secret_ref, options, is_pending, last_delivery_at, last_job_id, created_by";
 
 impl FromRow<'_, PgRow> for Webhook {
     fn from_row(row: &PgRow) -> sqlx::Result<Self> {
         Ok(Self {
             connection_id: row.try_get("connection_id")?,
             secret_ref: row.try_get("secret_ref")?,
+            limits: row::json::<Options>(row, "options")?.limits,
             pending: row.try_get("is_pending")?,
             last_delivery_at: row::time(row, "last_delivery_at")?,
             last_job_id: row.try_get("last_job_id")?,
             created_by: row.try_get("created_by")?,
         })
     }
+}
+
+/// What a webhook is set to.
+#[derive(Debug, Clone, Copy)]
+pub struct NewWebhook<'a> {
+    /// The connection.
+    pub connection: Uuid,
+    /// The name of the secret that deliveries are signed with.
+    pub secret_ref: &'a str,
+    /// What its jobs are asked.
+    pub options: &'a Options,
+    /// Who sets it.
+    pub created_by: &'a str,
+    /// Their roles.
+    pub roles: &'a [String],
 }
 
 /// What became of a delivery.
@@ -68,27 +87,24 @@ pub enum Taken {
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn put_webhook(
-    pool: &PgPool,
-    scope: &TenantScope,
-    (connection, secret_ref): (Uuid, &str),
-    (created_by, roles): (&str, &[String]),
-) -> Result<Option<Webhook>, Error> {
+pub async fn put_webhook(pool: &PgPool, scope: &TenantScope, new: NewWebhook<'_>) -> Result<Option<Webhook>, Error> {
     timed("sync_webhook_put", async {
         let mut tx = tenant_tx(pool, scope).await?;
         let put = format!(
-            "insert into sync.webhooks (tenant_id, connection_id, secret_ref, created_by, roles)
-             select $1, c.id, $3, $4, $5 from sync.connections c where c.tenant_id = $1 and c.id = $2
+            "insert into sync.webhooks (tenant_id, connection_id, secret_ref, options, created_by, roles)
+             select $1, c.id, $3, $4, $5, $6 from sync.connections c where c.tenant_id = $1 and c.id = $2
+             for key share
              on conflict (tenant_id, connection_id) do update
-             set secret_ref = excluded.secret_ref, created_by = excluded.created_by, roles = excluded.roles
+             set secret_ref = excluded.secret_ref, options = excluded.options, created_by = excluded.created_by, roles = excluded.roles
              returning {COLUMNS}"
         );
         let webhook = sqlx::query_as(sqlx::AssertSqlSafe(put))
             .bind(scope.tenant().as_str())
-            .bind(connection)
-            .bind(secret_ref)
-            .bind(created_by)
-            .bind(roles)
+            .bind(new.connection)
+            .bind(new.secret_ref)
+            .bind(Json(new.options))
+            .bind(new.created_by)
+            .bind(new.roles)
             .fetch_optional(&mut *tx)
             .await
             .map_err(cannot("set a webhook"))?;
@@ -150,6 +166,10 @@ pub async fn take_delivery(
     timed("sync_delivery_take", async {
         let mut tx = tenant_tx(pool, scope).await?;
         let tenant = scope.tenant().as_str();
+        // Before the webhook, as whoever forgets the connection takes them.
+        if !connections::hold(&mut tx, scope, connection).await? {
+            return Ok(Taken::Gone);
+        }
         // Deliveries of a connection come one after the other, and each finds the webhook as the one before left it.
         let webhook = sqlx::query("select 1 from sync.webhooks where tenant_id = $1 and connection_id = $2 for update")
             .bind(tenant)
@@ -201,17 +221,18 @@ pub async fn take_delivery(
 /// Starts the job of a webhook whose row is held; where another one is active, leaves the webhook pending.
 async fn start(tx: &mut PgConnection, scope: &TenantScope, connection: Uuid) -> Result<Option<Uuid>, Error> {
     let tenant = scope.tenant().as_str();
-    let (created_by, roles): (String, Vec<String>) =
-        sqlx::query_as("select created_by, roles from sync.webhooks where tenant_id = $1 and connection_id = $2")
-            .bind(tenant)
-            .bind(connection)
-            .fetch_one(&mut *tx)
-            .await
-            .map_err(cannot("fetch a webhook"))?;
+    let (Json(options), created_by, roles): (Json<Options>, String, Vec<String>) = sqlx::query_as(
+        "select options, created_by, roles from sync.webhooks where tenant_id = $1 and connection_id = $2",
+    )
+    .bind(tenant)
+    .bind(connection)
+    .fetch_one(&mut *tx)
+    .await
+    .map_err(cannot("fetch a webhook"))?;
     let new = NewJob {
         over: Over::Connection(connection),
         mode: Mode::Incremental,
-        options: &Options::default(),
+        options: &options,
         key: None,
         created_by: &created_by,
         roles: &roles,
@@ -270,6 +291,9 @@ pub async fn fetch_pending(pool: &PgPool, limit: i64) -> Result<Vec<(TenantScope
 pub async fn follow_up(pool: &PgPool, scope: &TenantScope, connection: Uuid) -> Result<bool, Error> {
     timed("sync_webhook_follow", async {
         let mut tx = tenant_tx(pool, scope).await?;
+        if !connections::hold(&mut tx, scope, connection).await? {
+            return Ok(false);
+        }
         let held = sqlx::query(
             "select 1 from sync.webhooks where tenant_id = $1 and connection_id = $2 and is_pending for update",
         )

@@ -19,6 +19,9 @@ use crate::outbound;
 /// Longest answer that is read, in bytes.
 const LONGEST_READ: u64 = 4 << 20;
 
+/// What the knowledge service has at paths of its own.
+const RESERVED: [&str; 2] = ["search", "import"];
+
 /// What the knowledge service takes.
 #[derive(Debug, Serialize)]
 struct Body<'a> {
@@ -62,7 +65,14 @@ pub(super) async fn put(
     whose: For<'_>,
     delivery: Delivery<'_>,
 ) -> Result<Option<String>, Refused> {
-    let url = url(base(services.knowledge.as_ref(), "KNOWLEDGE_SERVICE_URL")?, delivery.id)?;
+    // The service's own answer to such a path; asked, the URL might lead to another item.
+    if !is_plain(delivery.id) {
+        return Err(Refused::Item {
+            code: "INVALID_PATH".to_owned(),
+            message: format!("{:?} is no path that knowledge can have", delivery.id),
+        });
+    }
+    let url = place(services, delivery.id).map_err(Refused::Run)?;
     let request = match look(services, &url, whose, delivery.version).await? {
         There::Nothing => {
             let mut all = url.clone();
@@ -93,7 +103,11 @@ pub(super) async fn remove(
     whose: For<'_>,
     (id, version): (&str, Option<&str>),
 ) -> Result<(), Refused> {
-    let url = url(base(services.knowledge.as_ref(), "KNOWLEDGE_SERVICE_URL")?, id)?;
+    // Nothing was ever delivered there.
+    if !is_plain(id) {
+        return Ok(());
+    }
+    let url = place(services, id).map_err(Refused::Run)?;
     match look(services, &url, whose, version).await? {
         There::Nothing => Ok(()),
         There::Ours(version) => {
@@ -161,15 +175,7 @@ pub(super) async fn read(
     path: &str,
     query: &[(&str, &str)],
 ) -> Result<Option<Vec<u8>>, Failure> {
-    let disabled = |refused| match refused {
-        Refused::Run(failure) => failure,
-        Refused::Lost => Failure::new(Class::Internal, "CONNECTION_LOST", "the job is somebody else's"),
-        Refused::Item { code, message } | Refused::Forbidden { code, message } => {
-            Failure::new(Class::Config, "TARGET_DISABLED", format!("{code}: {message}"))
-        }
-    };
-    let base = base(services.knowledge.as_ref(), "KNOWLEDGE_SERVICE_URL").map_err(disabled)?;
-    let mut url = url(base, path).map_err(disabled)?;
+    let mut url = place(services, path)?;
     if !query.is_empty() {
         url.query_pairs_mut().extend_pairs(query);
     }
@@ -182,11 +188,22 @@ pub(super) async fn read(
     }
 }
 
+/// Tells whether a path leads to an item of its own in a URL: one that is read as it is written, and is not the API's.
+fn is_plain(path: &str) -> bool {
+    let is_segment = |segment: &str| !matches!(segment, "" | "." | "..");
+    let is_own = RESERVED.iter().any(|reserved| path.eq_ignore_ascii_case(reserved));
+    !is_own && !path.chars().any(char::is_control) && path.split('/').all(is_segment)
+}
+
+fn place(services: &Services, path: &str) -> Result<Url, Failure> {
+    url(base(services.knowledge.as_ref(), "KNOWLEDGE_SERVICE_URL")?, path)
+}
+
 /// Returns the URL of a path; each segment is escaped, so that none can become two.
-fn url(base: &str, path: &str) -> Result<Url, Refused> {
+fn url(base: &str, path: &str) -> Result<Url, Failure> {
     let wrong = || {
         let message = "KNOWLEDGE_SERVICE_URL is not a URL";
-        Refused::Run(Failure::new(Class::Config, "TARGET_DISABLED", message))
+        Failure::new(Class::Config, "TARGET_DISABLED", message)
     };
     let mut url = Url::parse(&format!("{base}/api/v1/knowledge")).map_err(|_| wrong())?;
     url.path_segments_mut().map_err(|()| wrong())?.extend(path.split('/'));
@@ -196,6 +213,21 @@ fn url(base: &str, path: &str) -> Result<Url, Refused> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_path_that_a_url_would_read_otherwise_is_none() {
+        for path in [
+            "", "/", "..", ".", "a/../b", "docs/", "/a", "a//b", "a\tb", "search", "Import",
+        ] {
+            assert!(!is_plain(path), "{path:?}");
+        }
+        for path in ["a", "docs/search", "a..b", "...", "a b/ü.md", "a%2e%2e/b", "a\\b"] {
+            assert!(is_plain(path), "{path:?}");
+            let url = url("http://knowledge:8002", path).expect("a URL");
+            let segments = url.path_segments().expect("it has some").count();
+            assert_eq!(segments, 3 + path.split('/').count(), "{url}");
+        }
+    }
 
     #[test]
     fn a_path_is_escaped_segment_by_segment() {

@@ -14,10 +14,8 @@ pub(super) async fn put(
     whose: For<'_>,
     delivery: Delivery<'_>,
 ) -> Result<(), Refused> {
-    let url = format!(
-        "{}/api/v1/memories",
-        base(services.memory.as_ref(), "MEMORY_SERVICE_URL")?
-    );
+    let base = base(services.memory.as_ref(), "MEMORY_SERVICE_URL").map_err(Refused::Run)?;
+    let url = format!("{base}/api/v1/memories");
     let body = json!({
         "id": delivery.id,
         "content": delivery.text,
@@ -32,7 +30,7 @@ pub(super) async fn put(
 }
 
 pub(super) async fn remove(services: &Services, whose: For<'_>, id: &str) -> Result<(), Refused> {
-    let base = base(services.memory.as_ref(), "MEMORY_SERVICE_URL")?;
+    let base = base(services.memory.as_ref(), "MEMORY_SERVICE_URL").map_err(Refused::Run)?;
     let request = services.http.delete(format!("{base}/api/v1/memories/{id}"));
     answer::of_remove(services.ask(request, whose).await?).await
 }

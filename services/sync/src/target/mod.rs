@@ -167,9 +167,9 @@ impl Services {
     }
 }
 
-fn base<'a>(url: Option<&'a String>, setting: &str) -> Result<&'a str, Refused> {
+fn base<'a>(url: Option<&'a String>, setting: &str) -> Result<&'a str, Failure> {
     url.map(String::as_str).ok_or_else(|| {
         let message = format!("this service has no {setting}");
-        Refused::Run(Failure::new(Class::Config, "TARGET_DISABLED", message))
+        Failure::new(Class::Config, "TARGET_DISABLED", message)
     })
 }

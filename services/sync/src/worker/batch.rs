@@ -4,10 +4,10 @@ use super::Point;
 use super::deliver::{AT_ONCE, End, Outcome, Work, deliver};
 use super::run::{Cursor, Run, Stop, whose};
 use crate::connection::Connection;
-use crate::job::{Class, Failure, Mode};
+use crate::job::{Class, Failure, Failures, Mode};
 use crate::plan::{self, Counted, Known, Step};
 use crate::source::{Coverage, Found, Listed, Page, Source};
-use crate::store::{self, Batch, Became, Settled};
+use crate::store::{self, Batch, Became, Refuser, Settled};
 
 /// What was decided about an item.
 enum Decided {
@@ -50,7 +50,7 @@ impl Run<'_> {
             let known = known.remove(&listed.external_id).unwrap_or_default();
             match self.decide(connection, source, listed, &known).await? {
                 Decided::Unseen => {}
-                Decided::Settled(item, counts) => self.settle(&mut settled, item, counts)?,
+                Decided::Settled(item, counts) => self.settle(&mut settled, item, counts),
                 Decided::Work(work) => works.push(work),
             }
         }
@@ -101,6 +101,7 @@ impl Run<'_> {
             }
             Found::Unfit(unfit) => {
                 let became = Became::Rejected {
+                    by: Refuser::Source,
                     code: unfit.code.to_owned(),
                     message: unfit.message,
                     attempted: None,
@@ -142,15 +143,15 @@ impl Run<'_> {
         Ok(())
     }
 
-    fn settle(&mut self, settled: &mut Vec<Settled>, item: Settled, counts: Option<Counted>) -> Result<(), Stop> {
+    fn settle(&mut self, settled: &mut Vec<Settled>, item: Settled, counts: Option<Counted>) {
         if let Some(counted) = counts {
             self.claimed.progress.count(counted);
         }
         settled.push(item);
-        self.refuse_too_many(0)
     }
 
-    /// Stops where the source holds too many items, with those that are about to be delivered.
+    /// Stops where the source holds too many items, with those that are about to be delivered. Before they are: what the
+    /// target has done is committed in any case.
     fn refuse_too_many(&self, coming: u64) -> Result<(), Stop> {
         let (most, progress) = (self.claimed.options.limits.max_items, &self.claimed.progress);
         let held = progress.processed.saturating_sub(progress.deleted);
@@ -168,10 +169,10 @@ impl Run<'_> {
                 external_id: work.external_id,
                 became: Became::Met,
             };
-            self.settle(&mut settled, met, work.counts)?;
+            self.settle(&mut settled, met, work.counts);
         }
         self.commit(&settled, Some(next)).await?;
-        self.claimed.failures = 0;
+        self.claimed.failures = Failures::default();
         Ok(())
     }
 
@@ -216,11 +217,11 @@ impl Run<'_> {
                 Outcome::Lost => return Err(Stop::Store(store::Error::Fenced)),
                 Outcome::Done { version } => {
                     let counts = work.counts;
-                    self.settle(&mut settled, work.done(version), counts)?;
+                    self.settle(&mut settled, work.done(version), counts);
                 }
                 Outcome::Rejected { code, message } | Outcome::Forbidden { code, message } => {
                     let counts = work.counts.map(|_| Counted::Rejected);
-                    self.settle(&mut settled, work.rejected(code, message), counts)?;
+                    self.settle(&mut settled, work.rejected(code, message), counts);
                 }
             }
         }
@@ -229,7 +230,7 @@ impl Run<'_> {
         if let Some(stop) = stop {
             return Err(stop);
         }
-        self.claimed.failures = 0;
+        self.claimed.failures = Failures::default();
         Ok(())
     }
 }

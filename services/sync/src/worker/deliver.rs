@@ -9,7 +9,7 @@ use super::{Context, Point};
 use crate::connection::Target;
 use crate::job::Failure;
 use crate::plan::{self, Counted, Known, Step};
-use crate::store::{Became, Settled};
+use crate::store::{Became, Refuser, Settled};
 use crate::target::{Delivery, For, Refused};
 
 /// Items on their way at once: a target that needs 20 ms for one takes 400 a second.
@@ -117,6 +117,7 @@ impl Work {
         Settled {
             external_id: self.external_id,
             became: Became::Rejected {
+                by: Refuser::Target,
                 code,
                 message,
                 attempted,

@@ -10,7 +10,7 @@ use aeterna_kit::clock;
 use super::Context;
 use super::run::{Run, Stop, Whole};
 use crate::job::failure::{Shown, next_try};
-use crate::job::{Class, Event, Failure, Status};
+use crate::job::{Class, Event, Failure, Failures, Status};
 use crate::lease::Lease;
 use crate::store::{self, Claimed, Ending, Fence};
 use crate::target::DEADLINE;
@@ -48,8 +48,7 @@ pub async fn drive(context: &Context, claimed: Claimed) -> Ended {
         () = keeper.keep() => return Ended::Fenced,
         walked = run.walk() => walked,
     };
-    let failures = run.failures() + 1;
-    leave(context, &fence, walked, failures).await
+    leave(context, &fence, walked, run.failures()).await
 }
 
 /// What keeps a lease.
@@ -88,7 +87,7 @@ impl Keeper<'_> {
 }
 
 /// Ends the job, or gives it back, as the walk ended.
-async fn leave(context: &Context, fence: &Fence, walked: Result<Whole, Stop>, failures: u32) -> Ended {
+async fn leave(context: &Context, fence: &Fence, walked: Result<Whole, Stop>, failures: Failures) -> Ended {
     let failure = match walked {
         Ok(whole) => return finish(context, fence, ending(whole)).await,
         Err(Stop::Cancelled) => return finish(context, fence, plain(Event::Stopped)).await,
@@ -102,6 +101,7 @@ async fn leave(context: &Context, fence: &Fence, walked: Result<Whole, Stop>, fa
             Failure::new(Class::Transient, "DATABASE_AWAY", "the database does not answer")
         }
     };
+    let failures = failures.and(failure.class);
     let Some(pause) = next_try(&failure, failures, rand::random()) else {
         let error = Some(show(failure, None));
         let ending = Ending {
@@ -110,10 +110,8 @@ async fn leave(context: &Context, fence: &Fence, walked: Result<Whole, Stop>, fa
         };
         return finish(context, fence, ending).await;
     };
-    left(
-        fence,
-        store::release(&context.pool, fence, Some(show(failure, Some(pause))), pause).await,
-    )
+    let failed = (show(failure, Some(pause)), failures);
+    left(fence, store::release(&context.pool, fence, Some(failed), pause).await)
 }
 
 async fn finish(context: &Context, fence: &Fence, ending: Ending) -> Ended {

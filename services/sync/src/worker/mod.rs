@@ -2,7 +2,7 @@
 //!
 //! [`drive`] is one claim: lease, cancellation, and what becomes of the job. `run` is the walk itself: read, clear what
 //! crashes left, remove what left the source. `batch` is one batch of it, `deliver` asks the target. [`triggers`] starts jobs
-//! whose time has come.
+//! whose time has come, and [`upkeep`] forgets what nobody needs.
 
 mod batch;
 mod deliver;
@@ -10,6 +10,7 @@ mod drive;
 mod probe;
 mod run;
 pub mod triggers;
+pub mod upkeep;
 
 use std::sync::Arc;
 use std::time::Duration;

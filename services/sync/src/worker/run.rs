@@ -7,14 +7,17 @@
 //! A batch is: decide, record intents, ask the target, commit. A crash between any two of these repeats the batch, and the
 //! repetition finds in the intents what the first try may have done. An item counts once a job, however often it is met.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use super::deliver::Work;
 use super::{Context, Point};
 use crate::connection::Connection;
-use crate::job::{Class, Failure};
+use crate::job::{Class, Failure, Failures};
 use crate::lease::Lease;
 use crate::plan;
 use crate::source::{Coverage, Opening, PAGE, Source};
@@ -92,12 +95,16 @@ pub(super) struct Run<'a> {
     pub(super) claimed: Claimed,
     pub(super) stopping: watch::Receiver<bool>,
     pub(super) lease: Lease,
+    /// When it has taken long enough.
+    deadline: Instant,
 }
 
 impl<'a> Run<'a> {
     pub(super) fn new(context: &'a Context, claimed: Claimed, stopping: watch::Receiver<bool>, lease: Lease) -> Self {
+        let most = Duration::from_secs(claimed.options.limits.max_seconds);
         Self {
             context,
+            deadline: Instant::now() + most.saturating_sub(claimed.age),
             claimed,
             stopping,
             lease,
@@ -105,7 +112,7 @@ impl<'a> Run<'a> {
     }
 
     /// Returns the failures since the last committed batch.
-    pub(super) fn failures(&self) -> u32 {
+    pub(super) fn failures(&self) -> Failures {
         self.claimed.failures
     }
 
@@ -168,9 +175,17 @@ impl<'a> Run<'a> {
             Err(Stop::Cancelled)
         } else if *self.context.leaving.borrow() {
             Err(Stop::Leaving)
+        } else if Instant::now() >= self.deadline {
+            Err(self.too_long())
         } else {
             Ok(())
         }
+    }
+
+    fn too_long(&self) -> Stop {
+        let most = self.claimed.options.limits.max_seconds;
+        let message = format!("the run has taken more than {most} seconds");
+        Failure::new(Class::Data, "TOO_LONG", message).into()
     }
 
     /// Waits for a source, but not when somebody wants the job's end: reading leaves nothing behind.
@@ -180,6 +195,7 @@ impl<'a> Run<'a> {
             Ok(_) = leaving.wait_for(|leaving| *leaving) => Err(Stop::Leaving),
             read = read => read.map_err(Stop::Failed),
             Ok(_) = stopping.wait_for(|stop| *stop) => Err(Stop::Cancelled),
+            () = tokio::time::sleep_until(self.deadline) => Err(self.too_long()),
         }
     }
 
@@ -232,7 +248,11 @@ impl<'a> Run<'a> {
             0 if !self.claimed.options.dry_run => delivered.all.saturating_sub(self.claimed.progress.added),
             _ => delivered.all,
         };
-        self.refuse_mass_delete(delivered.unseen, known)?;
+        let mut vanishing = delivered.unseen;
+        if plan::is_mass_delete(vanishing, known) {
+            vanishing = vanishing.saturating_sub(store::count_moved(&self.context.pool, &fence).await?);
+        }
+        self.refuse_mass_delete(vanishing, known)?;
         Ok(Cursor::Sweep {
             state,
             silence: Silence::Gone,
@@ -263,11 +283,13 @@ impl<'a> Run<'a> {
         if silence == Silence::Nothing {
             return Ok(());
         }
+        let mut after = String::new();
         loop {
             self.heed()?;
-            let unseen = store::fetch_unseen(&self.context.pool, &fence, limit).await?;
-            if unseen.is_empty() {
-                return Ok(());
+            let unseen = store::fetch_unseen(&self.context.pool, &fence, &after, limit).await?;
+            match unseen.last() {
+                Some((last, _)) => after.clone_from(last),
+                None => return Ok(()),
             }
             let works = unseen.into_iter().map(|(id, known)| Work::gone(id, &known)).collect();
             self.carry_out(connection, works, Vec::new(), cursor).await?;

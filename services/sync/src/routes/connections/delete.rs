@@ -7,8 +7,10 @@ use uuid::Uuid;
 use aeterna_kit::auth::Caller;
 use aeterna_kit::http::extract::Path;
 use aeterna_kit::problem::{Code, Problem};
+use aeterna_policy::guard::Judge;
+use aeterna_policy::rbac::action;
 
-use super::no_connection;
+use super::{admit, no_connection};
 use crate::access::require_deleter;
 use crate::state::State;
 use crate::store::{self, Forgotten};
@@ -29,8 +31,14 @@ use crate::store::{self, Forgotten};
         (status = 503, description = "The database is away; see Retry-After"),
     )
 )]
-pub async fn delete(caller: Caller, Shared(state): Shared<State>, Path(id): Path<Uuid>) -> Result<StatusCode, Problem> {
+pub async fn delete(
+    caller: Caller,
+    judge: Judge,
+    Shared(state): Shared<State>,
+    Path(id): Path<Uuid>,
+) -> Result<StatusCode, Problem> {
     require_deleter(&caller)?;
+    admit(&state, &caller, &judge, (id, action::SYNC_START)).await?;
     match store::forget_connection(&state.pool, &caller.scope, id).await? {
         Forgotten::Done => Ok(StatusCode::NO_CONTENT),
         Forgotten::Busy(active) => {

@@ -6,10 +6,13 @@ use uuid::Uuid;
 
 use aeterna_kit::auth::Caller;
 use aeterna_kit::http::extract::Path;
-use aeterna_kit::problem::Problem;
+use aeterna_kit::problem::{Code, Problem};
+use aeterna_policy::guard::Judge;
+use aeterna_policy::rbac::action;
 
 use super::no_schedule;
-use crate::access::require_writer;
+use crate::access::require_starter;
+use crate::routes::connections::admit;
 use crate::state::State;
 use crate::store;
 
@@ -30,10 +33,16 @@ use crate::store;
 )]
 pub async fn delete(
     caller: Caller,
+    judge: Judge,
     Shared(state): Shared<State>,
     Path(connection): Path<Uuid>,
 ) -> Result<StatusCode, Problem> {
-    require_writer(&caller)?;
+    require_starter(&caller)?;
+    let admitted = admit(&state, &caller, &judge, (connection, action::SYNC_START)).await;
+    admitted.map_err(|problem| match problem.code {
+        Code::ConnectionNotFound => no_schedule(connection),
+        _ => problem,
+    })?;
     if store::delete_schedule(&state.pool, &caller.scope, connection).await? {
         Ok(StatusCode::NO_CONTENT)
     } else {

@@ -10,9 +10,12 @@ use aeterna_kit::auth::Caller;
 use aeterna_kit::clock;
 use aeterna_kit::http::extract::{Json, Path};
 use aeterna_kit::problem::{Code, Problem};
+use aeterna_policy::guard::Judge;
+use aeterna_policy::rbac::action;
 
-use crate::access::{require_deleter, require_writer, roles_of};
+use crate::access::{require_deleter, require_starter, roles_of};
 use crate::job::{Limits, Mode, Options};
+use crate::routes::connections::{admit, no_connection};
 use crate::schedule::{Times, Unfit, utc};
 use crate::state::State;
 use crate::store::{self, NewSchedule, Schedule};
@@ -60,11 +63,12 @@ pub struct Request {
 )]
 pub async fn put(
     caller: Caller,
+    judge: Judge,
     Shared(state): Shared<State>,
     Path(connection): Path<Uuid>,
     Json(request): Json<Request>,
 ) -> Result<Reply<Schedule>, Problem> {
-    require_writer(&caller)?;
+    require_starter(&caller)?;
     if request.allow_mass_delete {
         require_deleter(&caller)?;
     }
@@ -76,6 +80,7 @@ pub async fn put(
         };
         Problem::field(Code::InvalidBody, pointer, unfit.to_string())
     })?;
+    admit(&state, &caller, &judge, (connection, action::SYNC_START)).await?;
     let options = Options {
         allow_mass_delete: request.allow_mass_delete,
         limits: request.limits,
@@ -92,8 +97,5 @@ pub async fn put(
         roles: &roles_of(&caller),
     };
     let schedule = store::put_schedule(&state.pool, &caller.scope, new).await?;
-    schedule.map(Reply).ok_or_else(|| {
-        let message = format!("the tenant has no connection {connection}");
-        Problem::new(Code::ConnectionNotFound, message)
-    })
+    schedule.map(Reply).ok_or_else(|| no_connection(connection))
 }

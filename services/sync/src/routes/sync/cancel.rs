@@ -10,10 +10,13 @@ use uuid::Uuid;
 use aeterna_kit::auth::Caller;
 use aeterna_kit::http::extract::{Json, Path};
 use aeterna_kit::problem::{Code, Problem};
+use aeterna_policy::guard::Judge;
+use aeterna_policy::rbac::action;
 
 use super::{location, no_job};
-use crate::access::require_writer;
+use crate::access::require_canceller;
 use crate::job::Job;
+use crate::permissions::about_stored;
 use crate::state::State;
 use crate::store;
 
@@ -49,11 +52,12 @@ pub struct Request {
 )]
 pub async fn cancel(
     caller: Caller,
+    judge: Judge,
     Shared(state): Shared<State>,
     Path(id): Path<Uuid>,
     request: HttpRequest,
 ) -> Result<Response, Problem> {
-    require_writer(&caller)?;
+    require_canceller(&caller)?;
     let Request { reason } = read(request, &state).await?;
     if reason
         .as_ref()
@@ -62,6 +66,7 @@ pub async fn cancel(
         let message = format!("at most {LONGEST} bytes, and no NUL");
         return Err(Problem::field(Code::InvalidBody, "/reason", message));
     }
+    check_policies(&state, &caller, &judge, id).await?;
     let job = store::cancel(&state.pool, &caller.scope, id, reason.as_deref())
         .await?
         .ok_or_else(|| no_job(id))?;
@@ -72,6 +77,16 @@ pub async fn cancel(
     };
     let location = location(job.id);
     Ok((status, [(header::LOCATION, location)], axum::Json(job)).into_response())
+}
+
+/// Asks the policies about the job, now that its source is known.
+async fn check_policies(state: &State, caller: &Caller, judge: &Judge, id: Uuid) -> Result<(), Problem> {
+    let job = store::fetch(&state.pool, &caller.scope, id)
+        .await?
+        .ok_or_else(|| no_job(id))?;
+    let connection = store::fetch_connection(&state.pool, &caller.scope, job.connection_id).await?;
+    let source = connection.ok_or_else(|| no_job(id))?.source;
+    judge.check(about_stored(action::SYNC_CANCEL, id, &source, &job.created_by))
 }
 
 /// Reads a body that may be left out.

@@ -13,11 +13,14 @@ use uuid::Uuid;
 use aeterna_kit::auth::Caller;
 use aeterna_kit::http::extract::Json;
 use aeterna_kit::problem::{Code, Problem};
+use aeterna_policy::guard::Judge;
+use aeterna_policy::rbac::action;
 
 use super::location;
-use crate::access::{require_deleter, require_writer, roles_of};
+use crate::access::{require_deleter, require_starter, roles_of};
 use crate::connection::{self, Source, Target};
 use crate::job::{Job, Limits, Mode, Options};
+use crate::routes::connections::admit;
 use crate::state::State;
 use crate::store::{self, NewJob, Over, Recorded};
 
@@ -73,11 +76,12 @@ pub struct Request {
 )]
 pub async fn start(
     caller: Caller,
+    judge: Judge,
     Shared(state): Shared<State>,
     headers: HeaderMap,
     Json(request): Json<Request>,
 ) -> Result<Response, Problem> {
-    require_writer(&caller)?;
+    require_starter(&caller)?;
     if request.allow_mass_delete {
         require_deleter(&caller)?;
     }
@@ -86,7 +90,11 @@ pub async fn start(
     let request = check(request, &caller, &state)?;
     let over = match (&request.source, &request.target, request.connection_id) {
         (Some(source), Some(target), None) => Over::Pair(source, target),
-        (None, None, Some(connection)) => Over::Connection(connection),
+        (None, None, Some(connection)) => {
+            // What it reads from is in the row, and not in the request.
+            admit(&state, &caller, &judge, (connection, action::SYNC_START)).await?;
+            Over::Connection(connection)
+        }
         _ => return Err(neither()),
     };
     let options = Options {

@@ -1,7 +1,6 @@
 //! `GET /api/v1/sync/status/{id}`: one job, now, when it is over, or as it goes on.
 
 use std::convert::Infallible;
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::State as Shared;
@@ -10,7 +9,6 @@ use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse as _, Response};
 use futures::{Stream, StreamExt as _, stream};
 use serde::Deserialize;
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 use utoipa::IntoParams;
 use uuid::Uuid;
@@ -23,6 +21,7 @@ use super::no_job;
 use crate::job::Job;
 use crate::state::State;
 use crate::store;
+use crate::streams::Place;
 
 /// The longest wait of one request; the stack's deadline of 15 s comes after it.
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
@@ -68,8 +67,9 @@ pub async fn status(
         .await?
         .ok_or_else(|| no_job(id))?;
     if wants_events(&headers) {
-        let place = Arc::clone(&state.streams).try_acquire_owned().map_err(|_| {
-            let message = "this instance serves as many streams as it can; ask with wait instead, or again soon";
+        let place = state.streams.enter(caller.scope.tenant()).ok_or_else(|| {
+            let message = "this instance serves as many streams as it can, or as one tenant may have; ask with wait instead, or \
+                           again soon";
             Problem::new(Code::Unavailable, message)
         })?;
         let events = watch(state, caller.scope, job, place);
@@ -114,19 +114,19 @@ async fn wait_for_end(state: &State, scope: &TenantScope, mut job: Job, wait: Du
     Ok(job)
 }
 
-/// Yields the job, and again after each change, until it is over. Its place is free when it is dropped.
-fn watch(
-    state: State,
-    scope: TenantScope,
-    first: Job,
-    place: OwnedSemaphorePermit,
-) -> impl Stream<Item = Result<Event, Infallible>> {
+/// Yields the job, and again after each change, until it is over or the process is about to end. Its place is free when it is
+/// dropped.
+fn watch(state: State, scope: TenantScope, first: Job, place: Place) -> impl Stream<Item = Result<Event, Infallible>> {
     let begun = Instant::now();
     let later = stream::unfold((first.clone(), place), move |(last, place)| {
         let (state, scope) = (state.clone(), scope.clone());
         async move {
+            let mut leaving = state.leaving.subscribe();
             while !last.status.is_terminal() && begun.elapsed() < LONGEST_STREAM {
-                tokio::time::sleep(LOOK).await;
+                tokio::select! {
+                    () = tokio::time::sleep(LOOK) => {}
+                    _ = leaving.wait_for(|leaving| *leaving) => break,
+                }
                 match store::fetch(&state.pool, &scope, last.id).await {
                     Ok(Some(job)) if job.revision != last.revision => return Some((job.clone(), (job, place))),
                     Ok(Some(_)) => {}

@@ -9,12 +9,16 @@ use uuid::Uuid;
 use aeterna_kit::auth::Caller;
 use aeterna_kit::http::extract::{Json, Path};
 use aeterna_kit::problem::{Code, Problem};
+use aeterna_policy::guard::Judge;
+use aeterna_policy::rbac::action;
 
 use super::{Shown, show};
-use crate::access::{require_writer, roles_of};
+use crate::access::{require_starter, roles_of};
+use crate::job::{Limits, Options};
+use crate::routes::connections::{admit, no_connection};
 use crate::secrets;
 use crate::state::State;
-use crate::store;
+use crate::store::{self, NewWebhook};
 
 /// What deliveries are signed with.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -23,6 +27,9 @@ use crate::store;
 pub struct Request {
     /// The name of the secret: that of its file, less `.hmac`.
     pub secret_ref: String,
+    /// What each of its jobs may take; beyond, it stops.
+    #[serde(default)]
+    pub limits: Limits,
 }
 
 /// Takes deliveries in GitHub's shape for a connection. Its jobs carry the roles that the caller has now.
@@ -43,28 +50,38 @@ pub struct Request {
 )]
 pub async fn put(
     caller: Caller,
+    judge: Judge,
     Shared(state): Shared<State>,
     Path(connection): Path<Uuid>,
     Json(request): Json<Request>,
 ) -> Result<Reply<Shown>, Problem> {
-    require_writer(&caller)?;
+    require_starter(&caller)?;
+    request.limits.check()?;
     let refused = |message: &str| Problem::field(Code::InvalidBody, "/secretRef", message);
     if !secrets::is_name(&request.secret_ref) {
         return Err(refused(
             "the name of a secret: letters, digits, '-', '_' and '.', at most 128",
         ));
     }
+    admit(&state, &caller, &judge, (connection, action::SYNC_START)).await?;
     let secret = state
         .places
         .secrets
         .read_hmac(caller.scope.tenant(), &request.secret_ref)
         .await;
     secret.map_err(|failure| refused(&failure.message))?;
-    let (which, who) = ((connection, request.secret_ref.as_str()), caller.subject.as_str());
-    let webhook = store::put_webhook(&state.pool, &caller.scope, which, (who, &roles_of(&caller))).await?;
-    let webhook = webhook.ok_or_else(|| {
-        let message = format!("the tenant has no connection {connection}");
-        Problem::new(Code::ConnectionNotFound, message)
-    })?;
+    let options = Options {
+        limits: request.limits,
+        ..Options::default()
+    };
+    let new = NewWebhook {
+        connection,
+        secret_ref: &request.secret_ref,
+        options: &options,
+        created_by: &caller.subject,
+        roles: &roles_of(&caller),
+    };
+    let webhook = store::put_webhook(&state.pool, &caller.scope, new).await?;
+    let webhook = webhook.ok_or_else(|| no_connection(connection))?;
     Ok(Reply(show(&caller, webhook)))
 }

@@ -15,6 +15,7 @@ use object_store::client::{
 use reqwest::header::{self, HeaderValue};
 use reqwest::{Response, StatusCode, Url};
 
+use super::keys::Odd;
 use crate::job::{Class, Failure};
 use crate::outbound::{self, Ask, Outbound};
 
@@ -46,11 +47,12 @@ impl Kept {
 pub(super) struct Connector {
     outbound: Outbound,
     kept: Kept,
+    odd: Odd,
 }
 
 impl Connector {
-    pub(super) fn new(outbound: Outbound, kept: Kept) -> Self {
-        Self { outbound, kept }
+    pub(super) fn new(outbound: Outbound, kept: Kept, odd: Odd) -> Self {
+        Self { outbound, kept, odd }
     }
 
     async fn ask(&self, request: HttpRequest) -> Result<HttpResponse, Failure> {
@@ -77,7 +79,10 @@ impl Connector {
         for (name, value) in response.headers() {
             head = head.header(name, value);
         }
-        let body = outbound::read(&from, response, LONGEST).await?;
+        let mut body = outbound::read(&from, response, LONGEST).await?;
+        if is_list {
+            body = self.odd.sift(body);
+        }
         let length = HeaderValue::from(body.len());
         let mut answer = head.body(HttpResponseBody::from(body)).map_err(|_| {
             let message = "the bucket answers with headers that are none";

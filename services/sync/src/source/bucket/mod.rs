@@ -6,6 +6,7 @@
 
 mod client;
 mod crypto;
+mod keys;
 
 use std::sync::Arc;
 
@@ -21,6 +22,7 @@ use crate::job::{Class, Failure};
 use crate::outbound::{self, Outbound};
 use client::{Connector, Kept};
 use crypto::Crypto;
+use keys::Odd;
 
 /// Objects that are looked at in any case, wanted or not: a thousand pages.
 const OBJECTS: u64 = 1_000_000;
@@ -30,6 +32,7 @@ const OBJECTS: u64 = 1_000_000;
 pub struct Bucket {
     store: AmazonS3,
     kept: Kept,
+    odd: Odd,
     entries: Vec<Entry>,
 }
 
@@ -37,7 +40,8 @@ pub struct Bucket {
 struct Entry {
     /// Below the prefix.
     path: String,
-    location: Path,
+    /// The key, where the library can ask for it.
+    location: Option<Path>,
     tag: Option<String>,
     bytes: u64,
 }
@@ -50,7 +54,12 @@ impl Bucket {
     pub async fn open(outbound: Outbound, settings: &S3, secret: Option<&str>, most: u64) -> Result<Self, Failure> {
         outbound::parse_url(&settings.endpoint)
             .map_err(|message| Failure::new(Class::Config, "SOURCE_NOT_FOUND", message))?;
-        let kept = Kept::default();
+        let below = if settings.prefix.is_empty() {
+            String::new()
+        } else {
+            format!("{}/", settings.prefix)
+        };
+        let (kept, odd) = (Kept::default(), Odd::new(&below, most, is_wanted));
         let mut builder = AmazonS3Builder::new()
             .with_endpoint(settings.endpoint.trim_end_matches('/'))
             .with_bucket_name(&settings.bucket)
@@ -64,7 +73,7 @@ impl Bucket {
                 ..RetryConfig::default()
             })
             .with_crypto_provider(Arc::new(Crypto))
-            .with_http_connector(Connector::new(outbound, kept.clone()));
+            .with_http_connector(Connector::new(outbound, kept.clone(), odd.clone()));
         builder = match secret {
             None => builder.with_skip_signature(true),
             Some(secret) => {
@@ -80,18 +89,14 @@ impl Bucket {
         let mut bucket = Self {
             store,
             kept,
+            odd,
             entries: Vec::new(),
         };
-        bucket.entries = bucket.list(&settings.prefix, most).await?;
+        bucket.entries = bucket.list(&settings.prefix, &below, most).await?;
         Ok(bucket)
     }
 
-    async fn list(&self, prefix: &str, most: u64) -> Result<Vec<Entry>, Failure> {
-        let below = if prefix.is_empty() {
-            String::new()
-        } else {
-            format!("{prefix}/")
-        };
+    async fn list(&self, prefix: &str, below: &str, most: u64) -> Result<Vec<Entry>, Failure> {
         let prefix = (!prefix.is_empty()).then(|| Path::parse(prefix)).transpose();
         let prefix = prefix.map_err(|error| strange(&error))?;
         let too_many = || {
@@ -102,10 +107,14 @@ impl Bucket {
         let mut objects = self.store.list(prefix.as_ref());
         while let Some(object) = objects.try_next().await.map_err(|error| self.judge(&error))? {
             left = left.checked_sub(1).ok_or_else(too_many)?;
-            entries.extend(Entry::of(object, &below));
+            entries.extend(Entry::of(object, below));
             if u64::try_from(entries.len()).is_ok_and(|count| count > most) {
                 return Err(too_many());
             }
+        }
+        entries.extend(self.odd.take().into_iter().map(Entry::odd));
+        if u64::try_from(entries.len()).is_ok_and(|count| count > most) {
+            return Err(too_many());
         }
         entries.sort_by(|one, other| one.path.cmp(&other.path));
         Ok(entries)
@@ -125,10 +134,11 @@ impl Bucket {
     /// When the bucket does not answer.
     pub async fn read(&self, path: &str) -> Result<Found, Failure> {
         let place = self.entries.binary_search_by(|entry| entry.path.as_str().cmp(path));
-        let Some(entry) = place.ok().and_then(|place| self.entries.get(place)) else {
+        let entry = place.ok().and_then(|place| self.entries.get(place));
+        let Some(location) = entry.and_then(|entry| entry.location.as_ref()) else {
             return Ok(Found::Gone);
         };
-        let read = async { self.store.get(&entry.location).await?.bytes().await };
+        let read = async { self.store.get(location).await?.bytes().await };
         match read.await {
             Ok(bytes) => Ok(match u64::try_from(bytes.len()) {
                 Ok(length) if length > LARGEST => too_large(length),
@@ -154,13 +164,22 @@ impl Entry {
     /// Makes an entry of an object, if it is one that is wanted.
     fn of(object: ObjectMeta, below: &str) -> Option<Self> {
         let path = object.location.as_ref().strip_prefix(below)?.to_owned();
-        let is_wanted = is_markdown(&path) && !path.split('/').any(|segment| segment.starts_with('.'));
-        is_wanted.then_some(Self {
+        is_wanted(&path).then_some(Self {
             path,
-            location: object.location,
+            location: Some(object.location),
             tag: object.e_tag,
             bytes: object.size,
         })
+    }
+
+    /// Makes an entry of a key that is no path.
+    fn odd(path: String) -> Self {
+        Self {
+            path,
+            location: None,
+            tag: None,
+            bytes: 0,
+        }
     }
 
     fn listed(&self) -> Listed {
@@ -169,6 +188,9 @@ impl Entry {
             Found::Unfit(Unfit::new("ID_TOO_LONG", message))
         } else if self.path.chars().any(char::is_control) {
             Found::Unfit(Unfit::new("PATH_NOT_TEXT", "the path is not text"))
+        } else if self.location.is_none() {
+            let message = "the key is no path: a segment of it is empty, or one or two dots";
+            Found::Unfit(Unfit::new("NO_PATH", message))
         } else if self.bytes > LARGEST {
             too_large(self.bytes)
         } else {
@@ -183,8 +205,14 @@ impl Entry {
     }
 }
 
+/// Leaves out what is no Markdown, and what begins with a dot.
+fn is_wanted(path: &str) -> bool {
+    let is_hidden = |segment: &str| segment.starts_with('.') && !matches!(segment, "." | "..");
+    is_markdown(path) && !path.split('/').any(is_hidden)
+}
+
 fn strange(error: &dyn std::error::Error) -> Failure {
     tracing::warn!(%error, "a bucket does not speak S3");
-    let message = "what is at the endpoint does not speak S3, or holds a key that is no path";
+    let message = "what is at the endpoint does not speak S3";
     Failure::new(Class::Config, "SOURCE_STRANGE", message)
 }

@@ -15,6 +15,7 @@ use std::time::Duration;
 use gix::bstr::ByteSlice as _;
 use gix::{ObjectId, ThreadSafeRepository};
 
+use super::copies;
 use super::transport::Web;
 use super::tree::{Entries, Entry, Id, Kind, Tree};
 use crate::job::{Class, Failure};
@@ -213,7 +214,10 @@ fn lock(directory: &Path, stop: &AtomicBool) -> Result<File, Failure> {
     let (tries, pause) = TRIES;
     for _ in 0..tries {
         match file.try_lock() {
-            Ok(()) => return Ok(file),
+            Ok(()) => {
+                copies::touch(&file);
+                return Ok(file);
+            }
             Err(TryLockError::Error(error)) => return Err(failed(&error)),
             Err(TryLockError::WouldBlock) if stop.load(Ordering::Relaxed) => break,
             Err(TryLockError::WouldBlock) => std::thread::sleep(pause),

@@ -5,6 +5,7 @@
 //! the commit and how many of its differences are taken, so a run ends on the commit that it began with, whatever is pushed
 //! meanwhile; when that commit is nowhere any more, all files of the new one are listed.
 
+pub mod copies;
 mod mirror;
 mod transport;
 mod tree;

@@ -238,6 +238,33 @@ async fn each_fault_of_a_bucket_has_its_class_and_its_code() -> Result<()> {
 }
 
 #[tokio::test]
+async fn a_key_that_is_no_path_is_rejected_alone() -> Result<()> {
+    let sync = Sync::by_hand().await?;
+    let bucket = start(&sync).await?;
+    for key in ["docs/a.md", "docs/a//b.md", "docs/../c.md", "docs//d.png", "docs/"] {
+        bucket.put(key, "text");
+    }
+    for mode in ["incremental", "full"] {
+        let mut body = bucket.body("docs");
+        body["mode"] = json!(mode);
+        let job = try_once(&sync, &body).await?;
+        expect_job(&job, "partial", &json!({"processed": 3, "rejected": 2}))?;
+        ensure!(sync.memories("acme").await? == ["text"]);
+    }
+    let rejects: Vec<(String, String)> = sqlx::query_as("select external_id, code from sync.rejects order by 1")
+        .fetch_all(&sync.memory.ground.root)
+        .await?;
+    let expected = [("../c.md", "NO_PATH"), ("a//b.md", "NO_PATH")];
+    ensure!(
+        rejects == expected.map(|(id, code)| (id.to_owned(), code.to_owned())),
+        "{rejects:?}"
+    );
+    let mut few = bucket.body("docs");
+    few["limits"] = json!({"maxItems": 2});
+    expect_error(&try_once(&sync, &few).await?, "data", "TOO_MANY_ITEMS")
+}
+
+#[tokio::test]
 async fn a_bucket_is_guarded_as_every_source_is() -> Result<()> {
     let sync = Sync::by_hand().await?;
     let bucket = start(&sync).await?;

@@ -2,16 +2,21 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
+use sync_service::source::Places;
+use sync_service::state::State;
+use sync_service::worker::drive;
 
 use super::feed_faults::{expect_error, try_once};
 use super::jobs::to_knowledge;
 use super::peer::Fault;
 use super::repository::repository;
-use super::service::Sync;
+use super::service::{Sync, directory};
 use super::web::{Web, response};
+use crate::api::service::Answer;
 use crate::ground::Ground;
 
 type Codes = BTreeSet<(String, String)>;
@@ -97,6 +102,86 @@ async fn a_target_that_is_none_stops_the_job_for_somebody_to_look() -> Result<()
     let sync = Sync::on_knowledge(Ground::new().await?, &somebody.url(""), &options).await?;
     sync.write("acme", "a.md", "text")?;
     expect_error(&try_once(&sync, &to_knowledge("")).await?, "config", "TARGET_STRANGE")
+}
+
+/// Starts a job and drives it once in an instance, after something was spoiled in the database; returns the job then.
+async fn spoil(sync: &Sync, state: &State, body: &Value, sql: &'static str) -> Result<Answer> {
+    let id = sync.start_job("acme", body).await?.id()?;
+    sqlx::raw_sql(sql).execute(&sync.memory.ground.root).await?;
+    drive(&state.context(), sync.claim().await?).await;
+    sync.get("acme", &format!("/api/v1/sync/status/{id}")).await
+}
+
+#[tokio::test]
+async fn each_fault_of_ours_has_its_class_and_its_code() -> Result<()> {
+    let sync = Sync::by_hand().await?;
+    sync.write("acme", "a.md", "text")?;
+    sync.write("acme", "here/b.md", "text")?;
+    // A directory whose path is longer than any may be, which only a shell that walks can make.
+    let made = std::process::Command::new("sh")
+        .args([
+            "-c",
+            "name=$(printf '%0200d' 0); for n in $(seq 25); do mkdir $name && cd $name || exit 1; done",
+        ])
+        .current_dir(sync.file("acme", "deep/x")?.parent().context("a directory")?)
+        .status()?;
+    ensure!(made.success());
+    // Copies of repositories where a file is.
+    let mut copyless = sync.state.clone();
+    copyless.places = Arc::new(Places {
+        git_directory: sync.file("acme", "a.md")?,
+        ..Places::clone(&copyless.places)
+    });
+    let git = repository("http://127.0.0.1:9/x.git", "");
+    let (here, there) = (directory("here"), directory("deep"));
+    let cases = [
+        (&sync.state, &there, "", "config", "SOURCE_UNREADABLE"),
+        (&copyless, &git, "", "transient", "SOURCE_FAILED"),
+        (
+            &sync.state,
+            &here,
+            r#"update sync.jobs set cursor = '{"phase": "fly"}'"#,
+            "internal",
+            "CURSOR_FOREIGN",
+        ),
+        (
+            &sync.state,
+            &here,
+            r#"update sync.jobs set cursor = '{"phase": "read", "position": 7}'"#,
+            "internal",
+            "CURSOR_FOREIGN",
+        ),
+        (
+            &sync.state,
+            &here,
+            "alter table sync.items rename to items_away",
+            "transient",
+            "DATABASE_AWAY",
+        ),
+        (
+            &sync.state,
+            &here,
+            "alter table sync.items_away rename to items;
+             set session_replication_role = replica; delete from sync.connections; set session_replication_role = origin",
+            "internal",
+            "CONNECTION_LOST",
+        ),
+    ];
+    for (state, body, sql, class, code) in cases {
+        let job = spoil(&sync, state, body, sql).await?;
+        let error = &job.body["error"];
+        ensure!(
+            error["class"] == class && error["code"] == code,
+            "not {class} {code}: {}",
+            job.text
+        );
+        let is_left = job.body["status"] == "queued";
+        ensure!(is_left == (class != "config"), "{}", job.text);
+        sqlx::query("update sync.jobs set status = 'failed', finished_at = now()")
+            .execute(&sync.memory.ground.root)
+            .await?;
+    }
+    Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]

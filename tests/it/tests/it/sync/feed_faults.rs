@@ -12,6 +12,8 @@ use super::feed::feed;
 use super::service::{Sync, expect_job};
 use super::web::{Asked, Web, lines, response};
 use crate::api::service::Answer;
+use crate::ground::Ground;
+use crate::knowledge::service::{ADMIN, Service as Knowledge};
 
 /// Drives a start of a feed once, and returns the job then.
 pub async fn try_once(sync: &Sync, body: &Value) -> Result<Answer> {
@@ -231,6 +233,61 @@ async fn a_secret_is_sent_nowhere_but_to_its_origins_whoever_names_it() -> Resul
     ensure!(thief.take_asked().is_empty(), "nobody is asked");
     let job = try_once(&sync, &with(web.url("/feed"), "token")).await?;
     expect_job(&job, "succeeded", &json!({"added": 1}))
+}
+
+#[tokio::test]
+async fn ids_that_are_no_paths_are_rejected_one_by_one_and_touch_no_other_item() -> Result<()> {
+    let knowledge = Knowledge::start().await?;
+    let sync = Sync::on_knowledge(
+        Ground::new().await?,
+        &knowledge.url,
+        &["--auth-mode", "disabled", "--sync-jobs-at-once", "0"],
+    )
+    .await?;
+    let text = "# A\n\nText.";
+    let odd = ["..", "docs/", "search", "import", "x/../a.md", "a//b.md", "/a.md"];
+    let records: Vec<_> = ["a.md", "docs/x.md"].iter().chain(&odd).map(|id| (*id, text)).collect();
+    let all = lines(&records);
+    let web = Web::start(move |_| response(200, &[], all.clone())).await?;
+    let mut body = feed(&web.url("/"));
+    body["target"] = json!({"type": "knowledge", "layer": "team", "kind": "note"});
+    body["allowMassDelete"] = json!(true);
+    let job = try_once(&sync, &body).await?;
+    expect_job(&job, "partial", &json!({"added": 2, "rejected": odd.len()}))?;
+    let codes: Vec<String> = sqlx::query_scalar("select distinct code from sync.rejects")
+        .fetch_all(&sync.memory.ground.root)
+        .await?;
+    ensure!(codes == ["INVALID_PATH"], "{codes:?}");
+    // What a crash may have meant to put there is taken for nothing, and removes nobody else's item.
+    sqlx::query("update sync.items set intended_ids = array[external_id] where external_id = 'x/../a.md'")
+        .execute(&sync.memory.ground.root)
+        .await?;
+    web.answer(move |_| response(200, &[], lines(&[("a.md", text), ("docs/x.md", text)])));
+    let job = try_once(&sync, &body).await?;
+    expect_job(&job, "succeeded", &json!({"unchanged": 2}))?;
+    for path in ["a.md", "docs/x.md"] {
+        knowledge.get(ADMIN, &format!("/knowledge/{path}")).await?.expect(200)?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn failures_of_one_kind_do_not_use_up_the_patience_with_another() -> Result<()> {
+    let sync = Sync::by_hand().await?;
+    let asked = std::sync::atomic::AtomicUsize::new(0);
+    // Eight pauses, then the feed is away seven times, and is there.
+    let web = Web::start(move |_| match asked.fetch_add(1, std::sync::atomic::Ordering::SeqCst) {
+        0..8 => response(429, &[], ""),
+        8..15 => response(503, &[], ""),
+        _ => response(200, &[], lines(&[("a", "A")])),
+    })
+    .await?;
+    let id = sync.start_job("acme", &feed(&web.url("/feed"))).await?.id()?;
+    for _ in 0..16 {
+        sync.let_time_pass().await?;
+        drive(&sync.context(), sync.claim().await?).await;
+    }
+    expect_job(&sync.end_of("acme", id).await?, "succeeded", &json!({"added": 1}))
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use sync_service::worker::{Point, drive};
 
 use super::kills::crash_at;
+use super::peer::Fault;
 use super::repository::{Repository, repository};
 use super::service::{Sync, expect_job};
 
@@ -100,6 +101,37 @@ async fn what_moves_is_followed_and_is_no_mass_delete() -> Result<()> {
     expect_job(&sync.run_job("acme", &body).await?, "succeeded", &json!({"deleted": 3}))?;
     ensure!(sync.knowledge.paths("acme").len() == 7);
     Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_target_refused_is_asked_again_although_no_commit_came() -> Result<()> {
+    let (sync, git) = (Sync::start().await?, Repository::start().await?);
+    for n in 0..10 {
+        git.write(&format!("{n}.md"), format!("page {n}"))?;
+    }
+    symlink("0.md", git.path("link.md")?)?;
+    git.commit().await?;
+    let mut body = repository(git.url(), "");
+    body["target"] = json!({"type": "knowledge", "layer": "team"});
+    let refused = || {
+        sync.knowledge.fail([Fault {
+            status: 422,
+            retry_after: None,
+            body: json!({"code": "INVALID_CONTENT"}),
+        }]);
+    };
+    refused();
+    let first = sync.run_job("acme", &body).await?;
+    expect_job(&first, "partial", &json!({"added": 9, "rejected": 2}))?;
+    refused();
+    let again = sync.run_job("acme", &body).await?;
+    expect_job(&again, "partial", &json!({"unchanged": 9, "rejected": 2}))?;
+    let third = sync.run_job("acme", &body).await?;
+    expect_job(&third, "partial", &json!({"added": 1, "unchanged": 9, "rejected": 1}))?;
+    ensure!(sync.knowledge.paths("acme").len() == 10);
+    // What is left is the source's own: nothing to look at before a commit comes.
+    let fourth = sync.run_job("acme", &body).await?;
+    expect_job(&fourth, "partial", &json!({"processed": 0}))
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,8 +2,9 @@
 //!
 //! A crash is the drop of the driving future at one of its points ([`Point`]); the lease runs out, and the next claim goes on.
 
-use std::sync::Arc;
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
@@ -15,6 +16,7 @@ use sync_service::store::{self, Batch, Became, Claimed, Ending, Settled};
 use sync_service::worker::{Context, Ended, LEASE, POINTS, Point, Probe, drive};
 use tokio::sync::Notify;
 
+use super::jobs::to_knowledge;
 use super::service::{Sync, directory, expect_job};
 use crate::api::service::Answer;
 
@@ -66,35 +68,82 @@ fn write_second(sync: &Sync, tenant: &str) -> Result<()> {
     sync.write(tenant, "new.md", "new")
 }
 
+/// How often a run passes each point.
+pub type Passes = HashMap<Point, u64>;
+
+/// Where runs crash: the first and the second one at which point, and how often they passed it before.
+pub type Crashes<'a> = [&'a [(Point, u64)]; 2];
+
+/// What a run came to.
+pub struct Ran {
+    pub job: Answer,
+    /// The crashes that it came to.
+    pub crashes: u64,
+    /// What its last claim passed.
+    pub passes: Passes,
+}
+
 /// Runs a job over a directory through crashes to its end.
-async fn run_through(sync: &Sync, tenant: &str, crashes: &[(Point, u64)]) -> Result<Answer> {
+async fn run_through(sync: &Sync, tenant: &str, crashes: &[(Point, u64)]) -> Result<Ran> {
     run_over(sync, tenant, &directory(""), crashes).await
 }
 
 /// Runs a job through crashes to its end.
-pub async fn run_over(sync: &Sync, tenant: &str, body: &Value, crashes: &[(Point, u64)]) -> Result<Answer> {
+pub async fn run_over(sync: &Sync, tenant: &str, body: &Value, crashes: &[(Point, u64)]) -> Result<Ran> {
     let id = sync.start_job(tenant, body).await?.id()?;
+    let mut reached = 0;
     for (point, nth) in crashes {
         if !crash_at(&sync.context(), sync.claim().await?, *point, *nth).await? {
             break;
         }
+        reached += 1;
         sync.let_time_pass().await?;
     }
+    let passes = Arc::<Mutex<Passes>>::default();
+    let counted = Arc::clone(&passes);
+    let context = Context {
+        probe: Probe::new(move |point| {
+            let mut passes = counted.lock().unwrap_or_else(PoisonError::into_inner);
+            *passes.entry(point).or_default() += 1;
+            Box::pin(std::future::ready(()))
+        }),
+        ..sync.context()
+    };
     if let Some(claimed) = store::claim(&sync.state.pool, LEASE, 2).await? {
-        let ended = drive(&sync.context(), claimed).await;
+        let ended = drive(&context, claimed).await;
         ensure!(matches!(ended, Ended::Left(_)), "{ended:?}");
     }
-    sync.end_of(tenant, id).await
+    let passes = passes.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    Ok(Ran {
+        job: sync.end_of(tenant, id).await?,
+        crashes: reached,
+        passes,
+    })
 }
 
-/// Has as many pairs of runs as there are cases disturbed by crashes at random points, so many in each; `run` gets a tenant of
-/// its own and the crashes of both runs, and tells what is not as it should be.
+/// Makes crashes of a run that passes the points so often: the first of them is reached in any case.
+fn crashes_of(passes: &Passes, so_many: std::ops::Range<usize>) -> impl Strategy<Value = Vec<(Point, u64)>> + use<> {
+    let points: Vec<(Point, u64)> = POINTS
+        .iter()
+        .filter_map(|point| Some((*point, *passes.get(point)?)))
+        .collect();
+    let crash = (prop::sample::select(points), any::<prop::sample::Index>()).prop_map(|((point, passes), nth)| {
+        let passes = usize::try_from(passes).unwrap_or(usize::MAX);
+        (point, u64::try_from(nth.index(passes)).unwrap_or_default())
+    });
+    prop::collection::vec(crash, so_many)
+}
+
+/// Has as many pairs of runs as there are cases disturbed by crashes at random points, so many in each; `calm` tells what
+/// undisturbed ones pass. `run` gets a tenant of its own and the crashes of both runs, and tells how many it came to, and what
+/// is not as it should be.
 pub fn at_random(
     cases: u32,
     so_many: std::ops::Range<usize>,
-    run: &impl AsyncFn(&str, [&[(Point, u64)]; 2]) -> Result<()>,
+    calm: [&Passes; 2],
+    run: &impl AsyncFn(&str, Crashes<'_>) -> Result<u64>,
 ) -> Result<()> {
-    let crashes = || prop::collection::vec((prop::sample::select(&POINTS[..]), 0_u64..40), so_many.clone());
+    let reached = AtomicU64::new(0);
     let mut runner = TestRunner::new(Config {
         cases,
         failure_persistence: None,
@@ -102,14 +151,23 @@ pub fn at_random(
     });
     let (handle, tenants) = (tokio::runtime::Handle::current(), AtomicU64::new(0));
     let outcome = tokio::task::block_in_place(|| {
-        runner.run(&(crashes(), crashes()), |(in_first, in_second)| {
+        let crashes = calm.map(|passes| crashes_of(passes, so_many.clone()));
+        runner.run(&crashes, |[in_first, in_second]| {
             let tenant = format!("t{}", tenants.fetch_add(1, Ordering::SeqCst));
-            handle
+            let came_to = handle
                 .block_on(run(&tenant, [&in_first, &in_second]))
-                .map_err(|error| TestCaseError::fail(format!("{error:#}")))
+                .map_err(|error| TestCaseError::fail(format!("{error:#}")))?;
+            reached.fetch_add(came_to, Ordering::SeqCst);
+            Ok(())
         })
     });
-    outcome.map_err(|error| anyhow::anyhow!("{error}"))
+    outcome.map_err(|error| anyhow::anyhow!("{error}"))?;
+    let reached = reached.into_inner();
+    ensure!(
+        reached >= 2 * u64::from(cases),
+        "only {reached} crashes in {cases} cases"
+    );
+    Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -120,34 +178,36 @@ async fn after_kills_at_random_points_the_target_is_that_of_an_undisturbed_run()
     write_second(&sync, "calm")?;
     let second = run_through(&sync, "calm", &[]).await?;
     expect_job(
-        &second,
+        &second.job,
         "partial",
         &json!({"added": 1, "updated": 8, "deleted": 8, "unchanged": 29, "rejected": 1}),
     )?;
     let calm = sync.memories("calm").await?;
 
-    at_random(12, 0..6, &async |tenant: &str, [in_first, in_second]| {
+    let passes = [&first.passes, &second.passes];
+    ensure!(passes.iter().all(|passes| passes.len() == POINTS.len()), "{passes:?}");
+    at_random(12, 1..6, passes, &async |tenant: &str, [in_first, in_second]| {
         write_first(&sync, tenant)?;
         let one = run_through(&sync, tenant, in_first).await?;
         ensure!(
-            one.body["result"] == first.body["result"],
+            one.job.body["result"] == first.job.body["result"],
             "the first run: {}",
-            one.text
+            one.job.text
         );
         write_second(&sync, tenant)?;
         let two = run_through(&sync, tenant, in_second).await?;
         ensure!(
-            two.body["result"] == second.body["result"],
+            two.job.body["result"] == second.job.body["result"],
             "the second run: {}",
-            two.text
+            two.job.text
         );
         for count in ["processed", "added", "updated", "deleted", "unchanged", "rejected"] {
-            let (found, expected) = (&two.body["progress"][count], &second.body["progress"][count]);
+            let (found, expected) = (&two.job.body["progress"][count], &second.job.body["progress"][count]);
             ensure!(found == expected, "{count}: {found} instead of {expected}");
         }
         let memories = sync.memories(tenant).await?;
         ensure!(memories == calm, "{memories:?}");
-        Ok(())
+        Ok(one.crashes + two.crashes)
     })
 }
 
@@ -173,6 +233,36 @@ async fn a_source_that_changes_between_crash_and_resume_leaves_nothing_behind() 
     sync.let_time_pass().await?;
     drive(&sync.context(), sync.claim().await?).await;
     ensure!(sync.memories("acme").await? == ["new"]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_a_crash_made_unknown_is_delivered_again_when_the_source_goes_back() -> Result<()> {
+    let sync = Sync::by_hand().await?;
+    for body in [directory(""), to_knowledge("")] {
+        let there = async || -> Result<Vec<String>> {
+            if body["target"]["type"] == "memory" {
+                return sync.memories("acme").await;
+            }
+            let item = sync.knowledge.item("acme", "a.md").context("it is there")?;
+            Ok(vec![item.body["content"].as_str().unwrap_or_default().to_owned()])
+        };
+        sync.write("acme", "a.md", "first")?;
+        sync.start_job("acme", &body).await?.expect(202)?;
+        drive(&sync.context(), sync.claim().await?).await;
+        // The second edition takes the place of the first, and nobody writes that down. Then the file is none.
+        sync.write("acme", "a.md", "second")?;
+        sync.start_job("acme", &body).await?.expect(202)?;
+        ensure!(crash_at(&sync.context(), sync.claim().await?, Point::BatchDelivered, 0).await?);
+        ensure!(there().await? == ["second"]);
+        sync.write("acme", "a.md", b"\xff")?;
+        sync.let_time_pass().await?;
+        drive(&sync.context(), sync.claim().await?).await;
+        sync.write("acme", "a.md", "first")?;
+        sync.start_job("acme", &body).await?.expect(202)?;
+        drive(&sync.context(), sync.claim().await?).await;
+        ensure!(there().await? == ["first"], "{:?}", there().await?);
+    }
     Ok(())
 }
 

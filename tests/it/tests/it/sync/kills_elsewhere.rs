@@ -2,10 +2,9 @@
 
 use anyhow::{Result, ensure};
 use serde_json::Value;
-use sync_service::worker::Point;
 
 use super::feed::feed;
-use super::kills::{at_random, run_over};
+use super::kills::{Crashes, Ran, at_random, run_over};
 use super::repository::{Repository, repository};
 use super::service::Sync;
 use super::web::{Web, response};
@@ -69,33 +68,33 @@ impl Origin {
     }
 }
 
-/// Runs over both editions with crashes; returns the digests and what is there in the end.
-async fn run(
-    sync: &Sync,
-    origin: Origin,
-    tenant: &str,
-    crashes: [&[(Point, u64)]; 2],
-) -> Result<(Value, Value, Vec<String>)> {
+/// What both runs came to: their digests, and what is there in the end.
+type Found = ([Value; 2], Vec<String>);
+
+/// Runs over both editions with crashes.
+async fn run(sync: &Sync, origin: Origin, tenant: &str, crashes: Crashes<'_>) -> Result<(Found, [Ran; 2])> {
     origin.publish(Edition::First).await?;
     let first = run_over(sync, tenant, &origin.body(), crashes[0]).await?;
     origin.publish(Edition::Second).await?;
     let second = run_over(sync, tenant, &origin.body(), crashes[1]).await?;
-    ensure!(second.body["status"] == "succeeded", "{}", second.text);
-    let memories = sync.memories(tenant).await?;
-    Ok((first.body["result"].clone(), second.body["result"].clone(), memories))
+    ensure!(second.job.body["status"] == "succeeded", "{}", second.job.text);
+    let digests = [&first, &second].map(|ran| ran.job.body["result"].clone());
+    Ok(((digests, sync.memories(tenant).await?), [first, second]))
 }
 
 async fn disturb(make: impl AsyncFn() -> Result<Origin>) -> Result<()> {
     let sync = Sync::by_hand().await?;
-    let calm = run(&sync, make().await?, "calm", [&[], &[]]).await?;
+    let (calm, [first, second]) = run(&sync, make().await?, "calm", [&[], &[]]).await?;
+    let (digests, memories) = &calm;
     ensure!(
-        calm.0["digest"].is_string() && calm.0 != calm.1 && calm.2.len() == 44,
+        digests[0]["digest"].is_string() && digests[0] != digests[1] && memories.len() == 44,
         "{calm:?}"
     );
-    at_random(6, 0..5, &async |tenant: &str, crashes| {
-        let found = run(&sync, make().await?, tenant, crashes).await?;
+    let passes = [&first.passes, &second.passes];
+    at_random(6, 1..5, passes, &async |tenant: &str, crashes: Crashes<'_>| {
+        let (found, ran) = run(&sync, make().await?, tenant, crashes).await?;
         ensure!(found == calm, "{found:?}");
-        Ok(())
+        Ok(ran.iter().map(|ran| ran.crashes).sum())
     })
 }
 

@@ -146,6 +146,7 @@ async fn without_the_knowledge_service_pointers_wait_and_other_jobs_go_on() -> R
             if job.body["error"].is_object() {
                 return anyhow::Ok(job);
             }
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
         }
     };
     let job = tokio::time::timeout(std::time::Duration::from_secs(30), tried).await??;

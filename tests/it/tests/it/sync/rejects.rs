@@ -4,6 +4,7 @@ use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 use sync_service::worker::{Context, Point, Probe, drive};
 
+use super::jobs::to_knowledge;
 use super::service::{Sync, directory, expect_job};
 
 async fn rejects(sync: &Sync, query: &str) -> Result<Vec<Value>> {
@@ -84,6 +85,64 @@ async fn more_than_a_fifth_does_not_vanish_unless_that_is_allowed() -> Result<()
     let allowed = sync.run_job("acme", &body).await?;
     expect_job(&allowed, "succeeded", &json!({"deleted": 2, "unchanged": 7}))?;
     ensure!(sync.memories("acme").await?.len() == 7);
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_only_moved_is_not_among_what_vanishes() -> Result<()> {
+    let sync = Sync::start().await?;
+    for n in 0..10 {
+        sync.write("acme", &format!("old/{n}.md"), format!("page {n}"))?;
+    }
+    sync.write("acme", "twin.md", "page 9")?;
+    sync.run_job("acme", &directory("")).await?;
+    for n in 0..8 {
+        sync.remove("acme", &format!("old/{n}.md"))?;
+        sync.write("acme", &format!("new/{n}.md"), format!("page {n}"))?;
+    }
+    let moved = sync.run_job("acme", &directory("")).await?;
+    expect_job(&moved, "succeeded", &json!({"added": 8, "deleted": 8, "unchanged": 3}))?;
+    // The text of one is still there, and was there before: it did not move. The others come back as one.
+    for path in ["old/9.md", "new/0.md", "new/1.md", "new/2.md"] {
+        sync.remove("acme", path)?;
+    }
+    sync.write("acme", "newer.md", "page 0")?;
+    let stopped = sync.run_job("acme", &directory("")).await?;
+    expect_job(&stopped, "failed", &json!({"deleted": 0}))?;
+    let message = stopped.body["error"]["message"].as_str().unwrap_or_default();
+    ensure!(message.starts_with("3 of 11 items"), "{}", stopped.text);
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_the_target_has_done_is_committed_also_when_the_limit_is_reached_by_it() -> Result<()> {
+    let sync = Sync::start().await?;
+    sync.write("acme", "a.md", "A")?;
+    let mut body = to_knowledge("");
+    body["limits"] = json!({"maxItems": 1});
+    body["allowMassDelete"] = json!(true);
+    expect_job(&sync.run_job("acme", &body).await?, "succeeded", &json!({"added": 1}))?;
+    // What is gone in the source is somebody's now, so it stays; the source holds one item as before.
+    sync.knowledge.edit("acme", "a.md", "by hand")?;
+    sync.remove("acme", "a.md")?;
+    sync.write("acme", "b.md", "B")?;
+    let job = sync.run_job("acme", &body).await?;
+    expect_job(&job, "partial", &json!({"added": 1, "rejected": 1}))
+}
+
+#[tokio::test]
+async fn a_retry_has_the_limits_of_the_job_that_met_the_reject() -> Result<()> {
+    let sync = Sync::start().await?;
+    sync.write("acme", "bad.md", b"\xff")?;
+    let mut body = directory("");
+    body["limits"] = json!({"maxItems": 1});
+    expect_job(&sync.run_job("acme", &body).await?, "partial", &json!({"rejected": 1}))?;
+    let reject = rejects(&sync, "").await?.pop().context("it is there")?;
+    sync.write("acme", "more.md", "more than one")?;
+    let retry = format!("/api/v1/sync/retry/{}", reject["id"].as_str().unwrap_or_default());
+    let job = sync.post("acme", &retry, &json!({})).await?.id()?;
+    let job = sync.end_of("acme", job).await?;
+    ensure!(job.body["error"]["code"] == "TOO_MANY_ITEMS", "{}", job.text);
     Ok(())
 }
 

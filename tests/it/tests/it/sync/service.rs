@@ -120,10 +120,12 @@ impl Sync {
     /// Returns what makes another instance beside this one, with connections of its own.
     pub fn another(&self) -> impl FnOnce() -> Result<State> + Send + 'static {
         let line = self.line.clone();
-        move || {
-            let Serve { kit, sync } = CommandLine::try_parse_from(&line)?.serve;
-            State::assemble(&Foundation::lay(&sync_service::definition(), &kit)?, &kit, &sync)
-        }
+        move || assemble(&line)
+    }
+
+    /// Returns its command line.
+    pub fn line(&self) -> &[String] {
+        &self.line
     }
 
     /// Returns where it is.
@@ -252,6 +254,12 @@ impl Sync {
             .await?;
         Ok(())
     }
+}
+
+/// Makes the state of an instance of its command line.
+pub fn assemble(line: &[String]) -> Result<State> {
+    let Serve { kit, sync } = CommandLine::try_parse_from(line)?.serve;
+    State::assemble(&Foundation::lay(&sync_service::definition(), &kit)?, &kit, &sync)
 }
 
 /// Serves a state behind a real socket; returns where.

@@ -9,6 +9,7 @@ use sha2::Sha256;
 use sync_service::worker::drive;
 use sync_service::worker::triggers::fire_due;
 
+use super::locks::{hold_connections, somebody_waits};
 use super::service::{Sync, directory, expect_job};
 use crate::api::service::{Answer, send};
 
@@ -117,6 +118,57 @@ async fn a_push_while_a_job_is_active_is_followed_by_another_job() -> Result<()>
     drive(&sync.context(), sync.claim().await?).await;
     ensure!(fire_due(&sync.state.pool).await? == 0);
     Ok(())
+}
+
+#[tokio::test]
+async fn a_job_of_a_delivery_has_the_limits_that_the_webhook_was_given() -> Result<()> {
+    let sync = Sync::by_hand().await?;
+    let (connection, path) = hook(&sync, &directory("")).await?;
+    put(
+        &sync,
+        "acme",
+        &connection,
+        &json!({"secretRef": "hook", "limits": {"maxItems": 0}}),
+    )
+    .await?
+    .expect_problem(422, "INVALID_BODY")?;
+    let limited = json!({"secretRef": "hook", "limits": {"maxItems": 1}});
+    let set = put(&sync, "acme", &connection, &limited).await?;
+    ensure!(set.body["limits"]["maxItems"] == 1, "{}", set.text);
+    sync.write("acme", "a.md", "A")?;
+    sync.write("acme", "b.md", "B")?;
+    let first = deliver(&sync, &path, "d-1", "push", PUSH).await?;
+    // And so has the one that follows it.
+    deliver(&sync, &path, "d-2", "push", PUSH).await?.expect(202)?;
+    drive(&sync.context(), sync.claim().await?).await;
+    ensure!(fire_due(&sync.state.pool).await? == 1);
+    drive(&sync.context(), sync.claim().await?).await;
+    let seen = sync.get("acme", &format!("/api/v1/sync/webhooks/{connection}")).await?;
+    ensure!(seen.body["lastJobId"] != first.body["jobId"], "{}", seen.text);
+    for job in [&first.body["jobId"], &seen.body["lastJobId"]] {
+        let job = sync.end_of("acme", job.as_str().context("a job")?.parse()?).await?;
+        ensure!(job.body["error"]["code"] == "TOO_MANY_ITEMS", "{}", job.text);
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_delivery_and_whoever_forgets_its_connection_do_not_wait_for_each_other() -> Result<()> {
+    let sync = Sync::by_hand().await?;
+    let (_, path) = hook(&sync, &directory("")).await?;
+    let mut forgetting = hold_connections(&sync).await?;
+    let (answer, forgotten) = futures::join!(deliver(&sync, &path, "d-1", "push", PUSH), async {
+        somebody_waits(&sync).await?;
+        for table in ["webhooks", "jobs", "connections"] {
+            let delete = format!("delete from sync.{table}");
+            sqlx::query(sqlx::AssertSqlSafe(delete))
+                .execute(&mut *forgetting)
+                .await?;
+        }
+        anyhow::Ok(forgetting.commit().await?)
+    });
+    forgotten?;
+    answer?.expect_problem(401, "UNAUTHENTICATED")
 }
 
 #[tokio::test]

@@ -16,7 +16,7 @@ use super::jobs::to_knowledge;
 use super::service::{Sync, expect_job};
 
 /// The zombie's lease: long enough that it begins requests, and hardly longer than one may take.
-const SHORT: Duration = Duration::from_millis(11_500);
+const SHORT: Duration = Duration::from_millis(14_000);
 
 /// A zombie: what says that it stands still, what lets it go on, and what it came to.
 struct Zombie {
@@ -61,8 +61,14 @@ async fn outlive(point: Point) -> Result<()> {
     }
     let id = sync.start_job("acme", &to_knowledge("")).await?.id()?;
     let Zombie { stands, go, thread } = stop_at(&sync, point);
-    let stands = tokio::task::spawn_blocking(move || stands.recv_timeout(Duration::from_secs(10)));
+    let stands = tokio::task::spawn_blocking(move || stands.recv_timeout(Duration::from_secs(20)));
     stands.await?.context("it comes so far")?;
+    let is_begun = !sync.knowledge.paths("acme").is_empty();
+    ensure!(
+        is_begun == (point == Point::Delivered),
+        "{:?}",
+        sync.knowledge.paths("acme")
+    );
 
     // Its lease runs out by the database's clock, and nobody helps.
     let heir = async {
@@ -73,7 +79,7 @@ async fn outlive(point: Point) -> Result<()> {
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
     };
-    let heir = tokio::time::timeout(Duration::from_secs(25), heir).await??;
+    let heir = tokio::time::timeout(Duration::from_secs(60), heir).await??;
     for name in ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l"] {
         sync.write("acme", &format!("{name}.md"), "new")?;
     }
