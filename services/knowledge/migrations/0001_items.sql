@@ -18,6 +18,7 @@ create table knowledge.items (
     title      text not null,
     tags       text[] not null,
     supersedes text collate "C",
+    superseded_by text collate "C",
     author     text not null,
     version    bigint not null,
     created_at timestamptz not null default now(),
@@ -27,6 +28,7 @@ create table knowledge.items (
     unique (tenant_id, path)
 );
 comment on column knowledge.items.folded is 'The path as a file system without case sees it.';
+comment on column knowledge.items.superseded_by is 'The path of what took the place of its present life; another life begins without.';
 comment on column knowledge.items.version is 'The version in force; goes on rising when a deleted item is made again.';
 create unique index items_by_folded on knowledge.items (tenant_id, folded) where deleted_at is null;
 create index items_by_superseded on knowledge.items (tenant_id, supersedes) where supersedes is not null;
@@ -79,12 +81,11 @@ begin
     perform set_config('role', 'aeterna_app', true), set_config('app.tenant_id', p_tenant, true);
 end $$;
 
--- The path of the live item that holds in place of this one.
-create function knowledge.successor(p_tenant text, p_path text) returns text language sql stable as $$
+-- The path of the live item that took this one's place, as long as it says so.
+create function knowledge.successor(p_tenant text, p_path text, p_by text) returns text language sql stable as $$
     select s.path from knowledge.items s
-    where s.tenant_id = p_tenant and s.supersedes = p_path and s.deleted_at is null
+    where s.tenant_id = p_tenant and s.path = p_by and s.supersedes = p_path and s.deleted_at is null
       and s.status in ('accepted', 'deprecated', 'superseded')
-    order by s.path limit 1
 $$;
 
 -- One item in one of its versions, or in the one in force; a deleted item is returned as such.
@@ -96,7 +97,7 @@ begin
     perform knowledge.enter(p_tenant);
     return query
         select i.item_id, i.path, v.version, v.owner, i.created_at, v.created_at, i.deleted_at is not null, v.attributes,
-               v.body, v.content_hash, knowledge.successor(p_tenant, i.path)
+               v.body, v.content_hash, knowledge.successor(p_tenant, i.path, i.superseded_by)
         from knowledge.items i
         join knowledge.versions v on v.tenant_id = i.tenant_id and v.item_id = i.item_id
                                  and v.version = coalesce(p_version, i.version)

@@ -3,7 +3,7 @@
 //! Pure. Who may read: every member of the tenant, with one exception: a draft is seen by its author and by editors. Who holds
 //! `knowledge.propose` writes drafts and proposals, and takes back or deletes those of its own; `knowledge.edit` does so with
 //! those of others, rejects, deprecates and deletes; `knowledge.accept` accepts, and changes what is accepted. A caller
-//! without any role reads. Where policies decide, they ask for more: every deletion takes `knowledge.edit` there.
+//! without any role reads.
 
 use std::sync::LazyLock;
 

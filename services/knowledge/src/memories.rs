@@ -27,9 +27,6 @@ const LIMIT: u32 = 30;
 /// What it is worth that a memory has all the words of the question.
 const WORDS: f64 = 0.5;
 
-/// Longest query that the memory service takes, in bytes.
-const QUERY: usize = 8 * 1024;
-
 /// Why there are no memories.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -118,7 +115,7 @@ impl Memories {
         })
     }
 
-    /// Searches the caller's memories.
+    /// Searches the caller's memories; the memory service takes queries of twice the length that this one takes.
     ///
     /// # Errors
     /// [`Error`].
@@ -130,7 +127,7 @@ impl Memories {
         patience: Duration,
     ) -> Result<Vec<Hit>, Error> {
         let url = self.url.as_ref().ok_or(Error::Unknown)?;
-        let body = serde_json::json!({"query": query.get(..QUERY).unwrap_or(query), "limit": LIMIT, "explain": true});
+        let body = serde_json::json!({"query": query, "limit": LIMIT, "explain": true});
         let mut request = self
             .client
             .post(url)

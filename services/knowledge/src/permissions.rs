@@ -1,8 +1,8 @@
 //! Which permission each route asks for, where the service decides by policies.
 //!
 //! Of an item that is written the policies are told its path, its place, and the kind, layer and status that the request
-//! says; what only the row, the search or the archive knows is asked about by the handler. A test holds the list to the
-//! OpenAPI document.
+//! says. What only the row knows is asked about by the store while it holds the row; what a search or an archive holds, by the
+//! handler. A test holds the list to the OpenAPI document.
 
 use aeterna_policy::engine::Scope;
 use aeterna_policy::guard::route::{About, Access, Asked, Body, Route, Routes};
@@ -10,8 +10,9 @@ use aeterna_policy::rbac::{Action, action};
 use axum::http::header::CONTENT_TYPE;
 use serde::Deserialize;
 
+use crate::access::Rights;
 use crate::item::draft::Draft;
-use crate::item::{Attributes, Kind, Layer, Status};
+use crate::item::{Attributes, Kind, Layer, Status, Stored};
 use crate::path::{FolderPath, ItemPath};
 use crate::routes::knowledge::body::Body as Sent;
 
@@ -37,7 +38,8 @@ pub const PERMISSIONS: Routes = Routes {
             path: "/api/v1/knowledge/{path}",
             access: Access::Write,
             body: Body::Unread,
-            about: |asked| item(action::KNOWLEDGE_EDIT, asked.param("path")),
+            // Whose it is, only the row knows: the store asks for `knowledge.edit` where it is not a draft of the caller's.
+            about: |asked| item(action::KNOWLEDGE_PROPOSE, asked.param("path")),
         },
         Route {
             method: "GET",
@@ -193,6 +195,17 @@ pub fn required(status: Option<Status>) -> Action {
         None | Some(Status::Draft | Status::Proposed) => action::KNOWLEDGE_PROPOSE,
         Some(Status::Accepted) => action::KNOWLEDGE_ACCEPT,
         Some(Status::Deprecated | Status::Superseded | Status::Rejected) => action::KNOWLEDGE_EDIT,
+    }
+}
+
+/// What it takes to write over an item, or to take it away: what no review has settled is its author's to change.
+#[must_use]
+pub fn touching(old: &Stored, rights: &Rights) -> Action {
+    let own = old.author == rights.subject() && !old.snapshot.attributes.status.needs_review();
+    if own {
+        action::KNOWLEDGE_PROPOSE
+    } else {
+        action::KNOWLEDGE_EDIT
     }
 }
 

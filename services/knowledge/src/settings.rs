@@ -1,5 +1,8 @@
 //! The knowledge service's own settings, beside the kit's.
 
+use std::path::PathBuf;
+
+use anyhow::Context as _;
 use clap::Args;
 
 use aeterna_kit::config::Settings;
@@ -43,6 +46,10 @@ pub struct KnowledgeSettings {
     #[arg(long, env = "NOTES_MODEL_KEY", hide_env_values = true)]
     pub notes_model_key: Option<String>,
 
+    /// A file with the key; what stands around it in white space is left out.
+    #[arg(long, env = "NOTES_MODEL_KEY_FILE", conflicts_with = "notes_model_key")]
+    pub notes_model_key_file: Option<PathBuf>,
+
     /// Where policies come from, if from anywhere.
     #[command(flatten)]
     pub guard: GuardSettings,
@@ -63,11 +70,19 @@ impl KnowledgeSettings {
     /// Makes the model for notes, if one is named.
     ///
     /// # Errors
-    /// When no client can be made.
-    pub fn model(&self) -> reqwest::Result<Option<Model>> {
+    /// When the file of the key cannot be read, or no client can be made.
+    pub fn model(&self) -> anyhow::Result<Option<Model>> {
         let (Some(url), Some(name)) = (&self.notes_model_url, &self.notes_model) else {
             return Ok(None);
         };
-        Model::new(url, name, self.notes_model_key.as_deref()).map(Some)
+        let key = match &self.notes_model_key_file {
+            Some(path) => {
+                let text = std::fs::read_to_string(path);
+                let text = text.with_context(|| format!("NOTES_MODEL_KEY_FILE {} cannot be read", path.display()))?;
+                Some(text.trim().to_owned())
+            }
+            None => self.notes_model_key.clone(),
+        };
+        Ok(Some(Model::new(url, name, key.as_deref())?))
     }
 }

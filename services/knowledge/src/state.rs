@@ -14,7 +14,9 @@ use aeterna_policy::guard::Guard;
 use crate::graph::Graphs;
 use crate::memories::Memories;
 use crate::notes::model::Model;
-use crate::routes::knowledge::{export, upload};
+use crate::routes::context::assemble;
+use crate::routes::knowledge::export::Places;
+use crate::routes::knowledge::upload;
 use crate::settings::KnowledgeSettings;
 use crate::uses::Uses;
 
@@ -37,10 +39,12 @@ pub struct State {
     pub graphs: Graphs,
     /// Counts what is told together.
     pub uses: Uses,
+    /// Places for contexts that are being put together.
+    pub contexts: Arc<Semaphore>,
     /// Places for archives that are being read and stored.
     pub imports: Arc<Semaphore>,
     /// Places for archives that are being written.
-    pub exports: Arc<Semaphore>,
+    pub exports: Places,
 }
 
 impl FromRef<State> for Authenticator {
@@ -64,8 +68,9 @@ impl State {
             model: settings.model()?,
             graphs: Graphs::load(&settings.duckdb_library),
             uses: Uses::begin(laid.pool.clone()),
+            contexts: Arc::new(Semaphore::new(assemble::AT_ONCE)),
             imports: Arc::new(Semaphore::new(upload::AT_ONCE)),
-            exports: Arc::new(Semaphore::new(export::AT_ONCE)),
+            exports: Places::default(),
         })
     }
 }

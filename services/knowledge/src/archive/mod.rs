@@ -86,8 +86,13 @@ fn read_members(archive: impl Read, folder: &FolderPath) -> Result<Vec<Member>, 
     let (mut members, mut faults, mut seen, mut bytes) = (Vec::new(), Vec::new(), HashSet::new(), 0);
     for entry in archive.entries().map_err(broken)? {
         let mut entry = entry.map_err(broken)?;
-        let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
-        match take(&mut entry, &name, folder).map_err(broken)? {
+        let named = entry.path_bytes().into_owned();
+        let name = String::from_utf8_lossy(&named).into_owned();
+        let taken = match std::str::from_utf8(&named) {
+            Ok(_) => take(&mut entry, &name, folder).map_err(broken)?,
+            Err(_) => Taken::Fault("its name is no text in UTF-8".to_owned()),
+        };
+        match taken {
             Taken::Nothing => {}
             Taken::Member(member) => {
                 bytes += member.text.len();

@@ -56,6 +56,19 @@ fn names_that_climb_hide_or_come_twice_are_named() {
 }
 
 #[test]
+fn a_name_that_is_no_text_is_told_and_not_mangled() {
+    let mut header = Header::new_gnu();
+    header.as_old_mut().name[..6].copy_from_slice(b"caf\xe9.m");
+    header.set_size(1);
+    header.set_cksum();
+    let mut builder = Builder::new(Vec::new());
+    builder.append(&header, &b"x"[..]).expect("to memory");
+    let found = faults(&builder.into_inner().expect("to memory"));
+    assert_eq!(found[0].0, "caf\u{fffd}.m");
+    assert!(found[0].1.contains("name is no text"), "{found:?}");
+}
+
+#[test]
 fn links_and_devices_are_refused_and_folders_passed_over() {
     for (kind, refused) in [
         (EntryType::Symlink, true),

@@ -1,9 +1,12 @@
 //! The order in which candidates are told, whatever the budget.
 //!
-//! Policies first, those that must be followed before the others, and of these the wider layers before the narrower, then what the caller pinned, then the rest by relevance per
-//! token of its shortest form, with a penalty for what says the same as what is told already (maximal marginal relevance,
-//! Carbonell and Goldstein 1998). Equal input gives equal order.
+//! Policies first, those that must be followed before the others, and of these the wider layers before the narrower, then what
+//! the caller pinned, then the rest by relevance per token of its shortest form, with a penalty for what says the same as what
+//! is told already (maximal marginal relevance, Carbonell and Goldstein 1998). Equal input gives equal order.
+//!
+//! Two candidates are compared once, when the first of them is told; and [`bound`] says how much there is to compare.
 
+use std::cmp::Ordering;
 use std::collections::BTreeSet;
 
 use super::block::{Block, blocks};
@@ -80,6 +83,27 @@ struct Waiting {
     ranked: Ranked,
     words: BTreeSet<String>,
     density: f64,
+    /// How like it is to the likest of those told.
+    likeness: f64,
+}
+
+/// Leaves out what is beyond so many bytes of text: what matters least. Policies and what is pinned come first.
+#[must_use]
+pub fn bound(mut candidates: Vec<Candidate>, bytes: usize) -> (Vec<Candidate>, Vec<(String, Reason)>) {
+    candidates.sort_by(|a, b| {
+        (class(a), place(a))
+            .cmp(&(class(b), place(b)))
+            .then(b.relevance.total_cmp(&a.relevance))
+            .then_with(|| a.reference.cmp(&b.reference))
+    });
+    let mut sum = 0_usize;
+    let fits = |one: &&Candidate| {
+        sum = sum.saturating_add(one.text.len());
+        sum <= bytes
+    };
+    let many = candidates.iter().take_while(fits).count();
+    let beyond = candidates.split_off(many).into_iter();
+    (candidates, beyond.map(|one| (one.reference, Reason::Budget)).collect())
 }
 
 /// Orders candidates; the second list are those left out.
@@ -94,25 +118,30 @@ pub fn rank(candidates: Vec<Candidate>, question: &str, taste: Taste) -> (Vec<Ra
         }
         waiting.push(weigh(candidate, &asked));
     }
-    // Equal ones go by their name, so that the order of arrival does not matter.
-    waiting.sort_by(|a, b| {
-        let (x, y) = (&a.ranked, &b.ranked);
-        (x.class().cmp(&y.class()))
-            .then(place(&x.candidate).cmp(&place(&y.candidate)))
-            .then(b.density.total_cmp(&a.density))
-            .then_with(|| x.candidate.reference.cmp(&y.candidate.reference))
-    });
+    waiting.sort_by(order);
     let densest = waiting.iter().map(|one| one.density).fold(f64::MIN_POSITIVE, f64::max);
-    let mut told: Vec<(Ranked, BTreeSet<String>)> = Vec::new();
+    let mut told = Vec::new();
     while !waiting.is_empty() {
-        let next = waiting.remove(choose(&waiting, &told, densest, taste.lambda));
-        if next.ranked.class() == 4 && likeness(&next.words, &told) >= SAME {
+        let next = waiting.remove(choose(&waiting, densest, taste.lambda));
+        if next.ranked.class() == 4 && next.likeness >= SAME {
             left_out.push((next.ranked.candidate.reference, Reason::Duplicate));
-        } else {
-            told.push((next.ranked, next.words));
+            continue;
         }
+        for one in waiting.iter_mut().filter(|one| one.ranked.class() == 4) {
+            one.likeness = one.likeness.max(likeness(&one.words, &next.words));
+        }
+        told.push(next.ranked);
     }
-    (told.into_iter().map(|(ranked, _)| ranked).collect(), left_out)
+    (told, left_out)
+}
+
+/// Equal ones go by their name, so that the order of arrival does not matter.
+fn order(a: &Waiting, b: &Waiting) -> Ordering {
+    let (x, y) = (&a.ranked, &b.ranked);
+    (x.class().cmp(&y.class()))
+        .then(place(&x.candidate).cmp(&place(&y.candidate)))
+        .then(b.density.total_cmp(&a.density))
+        .then_with(|| x.candidate.reference.cmp(&y.candidate.reference))
 }
 
 fn weigh(candidate: Candidate, asked: &BTreeSet<String>) -> Waiting {
@@ -126,15 +155,20 @@ fn weigh(candidate: Candidate, asked: &BTreeSet<String>) -> Waiting {
         blocks,
         score,
     };
-    Waiting { ranked, words, density }
+    Waiting {
+        ranked,
+        words,
+        density,
+        likeness: 0.0,
+    }
 }
 
 /// The place of the next: the first, while it is not a matter of relevance.
-fn choose(waiting: &[Waiting], told: &[(Ranked, BTreeSet<String>)], densest: f64, lambda: f64) -> usize {
+fn choose(waiting: &[Waiting], densest: f64, lambda: f64) -> usize {
     if waiting.first().is_some_and(|first| first.ranked.class() < 4) {
         return 0;
     }
-    let worth = |one: &Waiting| lambda * (one.density / densest) - (1.0 - lambda) * likeness(&one.words, told);
+    let worth = |one: &Waiting| lambda * (one.density / densest) - (1.0 - lambda) * one.likeness;
     let mut best = (0, f64::MIN);
     for (place, one) in waiting.iter().enumerate() {
         let worth = worth(one);
@@ -145,14 +179,13 @@ fn choose(waiting: &[Waiting], told: &[(Ranked, BTreeSet<String>)], densest: f64
     best.0
 }
 
-/// How much of the words is common to a text and the likest of those told: Jaccard's index.
-fn likeness(words: &BTreeSet<String>, told: &[(Ranked, BTreeSet<String>)]) -> f64 {
+/// How much of the words is common to two texts: Jaccard's index.
+fn likeness(words: &BTreeSet<String>, other: &BTreeSet<String>) -> f64 {
     let count = |n: usize| f64::from(u32::try_from(n).unwrap_or(u32::MAX));
-    told.iter()
-        .map(|(_, other)| {
-            let common = words.intersection(other).count();
-            let all = words.len() + other.len() - common;
-            if all == 0 { 1.0 } else { count(common) / count(all) }
-        })
-        .fold(0.0, f64::max)
+    let common = words.intersection(other).count();
+    let all = words.len() + other.len() - common;
+    if all == 0 { 1.0 } else { count(common) / count(all) }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,10 +1,13 @@
 -- Who is next to whom, from what items refer to. A target is a path, a path without its extension, or, for a link, the name of
--- an item: of several, the one with the shortest path.
+-- an item: of several, what is in force, then what is proposed, then the one with the shortest path. A draft has no name that
+-- others would mean: its author could lead their links elsewhere.
 -- What links is as good as what cites; what was told together counts from the second time on, and each doubling counts half as
 -- much as the one before, so that one more context rarely changes anything.
 create or replace table edges as
 with named as (
-    select stem, min_by(n, struct_pack(l := length(path), p := path)) as n from nodes group by stem
+    select stem, min_by(n, struct_pack(f := case status when 'accepted' then 0 when 'proposed' then 1 else 2 end,
+                                       l := length(path), p := path)) as n
+    from nodes where status <> 'draft' group by stem
 ), found as (
     select f.n as s, coalesce(exact.n, file.n, case when l.kind = 'link' then named.n end) as t, l.kind as relation
     from links l

@@ -11,10 +11,12 @@ use adbc_core::{Connection as _, Database as _, Driver as _, Optionable as _, St
 use adbc_driver_manager::{ManagedConnection, ManagedDatabase, ManagedDriver};
 use arrow_array::{ArrayRef, RecordBatch, RecordBatchIterator};
 
-/// What every database is told when it is opened. A small graph takes 2 MB, one of 50,000 items and 200,000 links 130 MB.
-const SETTINGS: [(&str, &str); 5] = [
+/// Most memory of a graph, in bytes. A small one takes 2 MB, one of 50,000 items and 200,000 links 130 MB.
+pub const LIMIT: u64 = 256 << 20;
+
+/// What every database is told when it is opened, beside its limit.
+const SETTINGS: [(&str, &str); 4] = [
     ("threads", "1"),
-    ("memory_limit", "256MB"),
     ("temp_directory", ""),
     ("enable_external_access", "false"),
     ("autoload_known_extensions", "false"),
@@ -69,11 +71,11 @@ impl Engine {
     /// # Errors
     /// [`Error::Refused`].
     pub fn open(&self) -> Result<Base, Error> {
-        let settings = SETTINGS.map(|(name, value)| {
-            (
-                OptionDatabase::Other(name.to_owned()),
-                OptionValue::String(value.to_owned()),
-            )
+        let limit = format!("{}MiB", LIMIT >> 20);
+        let settings = SETTINGS.into_iter().chain([("memory_limit", limit.as_str())]);
+        let settings = settings.map(|(name, value)| {
+            let name = OptionDatabase::Other(name.to_owned());
+            (name, OptionValue::String(value.to_owned()))
         });
         // A thread that ended in the middle of this left nothing half done behind.
         let mut driver = self.driver.lock().unwrap_or_else(PoisonError::into_inner);

@@ -2,8 +2,9 @@
 //!
 //! A graph is a database in memory, built from what one tenant's transaction reads under row-level security, and found by that
 //! tenant's name alone: there is no place where two tenants' items lie together. It follows PostgreSQL by the number of the
-//! tenant's head: what has changed since a number is read and taken over. A graph that fails is thrown away and built again;
-//! a graph that cannot be had costs its answer and nothing else, so every question may be answered by nothing.
+//! tenant's head: what has changed since a number is read and taken over. A graph that fails is thrown away and built again,
+//! and one that cannot be built is left alone for a while; a graph that cannot be had costs its answer and nothing else, so
+//! every question may be answered by nothing.
 
 pub mod engine;
 pub mod one;
@@ -13,6 +14,7 @@ use std::time::Duration;
 
 use moka::future::Cache;
 use sqlx::PgPool;
+use tokio::sync::{OwnedMutexGuard, oneshot};
 use tokio::time::{Instant, timeout};
 
 use aeterna_kit::auth::TenantScope;
@@ -23,12 +25,16 @@ use self::engine::Engine;
 use self::one::Graph;
 use crate::store;
 
-/// Graphs that are kept, and for how long nobody may ask them. Of most tenants one is built again within milliseconds.
-const KEPT: u64 = 16;
+/// Graphs that are kept, and for how long nobody may ask them. Of most tenants one is built again within milliseconds. So many
+/// of the largest are half of the memory of a pod, 4 GiB.
+const KEPT: u64 = (2 << 30) / engine::LIMIT;
 const IDLE: Duration = Duration::from_secs(900);
 
 /// How old a graph may be for who does not need what was written this moment.
 const RECENT: Duration = Duration::from_secs(5);
+
+/// How long a graph that could not be built is not tried again: what was too large is too large a moment later as well.
+const LEFT_ALONE: Duration = Duration::from_secs(60);
 
 /// How new a graph must be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,14 +66,47 @@ impl std::fmt::Debug for Graphs {
 #[derive(Default)]
 struct Slot {
     graph: Mutex<Option<Graph>>,
-    turn: tokio::sync::Mutex<Option<Known>>,
+    turn: Arc<tokio::sync::Mutex<Turn>>,
+}
+
+/// What is known of a graph by whoever has the turn.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+struct Turn {
+    /// What it knows, if it is there.
+    known: Option<Known>,
+    /// When it could not be built.
+    failed: Option<Instant>,
 }
 
 /// What a graph knows: the state of which number, and since when.
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 struct Known {
     head: i64,
     at: Instant,
+}
+
+/// What is to be done for a question.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Due {
+    /// The graph is new enough.
+    Nothing,
+    /// It is read what has changed.
+    Refresh,
+    /// It is left alone.
+    Rest,
+}
+
+impl Turn {
+    fn due(self, age: Age, now: Instant) -> Due {
+        let younger = |at: Instant, than: Duration| now.saturating_duration_since(at) < than;
+        if self.failed.is_some_and(|at| younger(at, LEFT_ALONE)) {
+            return Due::Rest;
+        }
+        match self.known {
+            Some(known) if age == Age::Recent && younger(known.at, RECENT) => Due::Nothing,
+            _ => Due::Refresh,
+        }
+    }
 }
 
 /// Why a graph is not up to date.
@@ -139,44 +178,68 @@ impl Graphs {
             .tenants
             .get_with(scope.tenant().clone(), async { Arc::default() })
             .await;
+        let turn = match age {
+            // Whoever waits for its turn waits here: when it has lost its patience, nothing of it is left.
+            Age::Now => timeout(patience, Arc::clone(&slot.turn).lock_owned()).await.ok()?,
+            Age::Recent => match Arc::clone(&slot.turn).try_lock_owned() {
+                Ok(turn) => turn,
+                // Another is at it.
+                Err(_) => return slot.graph(),
+            },
+        };
+        match turn.due(age, Instant::now()) {
+            Due::Nothing => return slot.graph(),
+            Due::Rest => return None,
+            Due::Refresh => {}
+        }
         let (pool, scope, place) = (pool.clone(), scope.clone(), slot.clone());
+        let (sender, done) = oneshot::channel();
         // A task of its own: it comes to its end also when nobody waits any more.
-        let task = tasks::spawn("graph", async move {
-            if let Err(error) = refresh(&engine, &place, &pool, &scope, age).await {
-                tracing::warn!(%error, "a graph is not up to date");
-            }
+        tasks::spawn("graph", async move {
+            let refreshed = refresh(&engine, &place, turn, &pool, &scope).await;
+            let refreshed = refreshed.inspect_err(|error| tracing::warn!(%error, "a graph is not up to date"));
+            // Nobody may be waiting.
+            let _ = sender.send(refreshed.is_ok());
         });
-        let in_time = timeout(patience, task).await.is_ok();
+        let is_new = matches!(timeout(patience, done).await, Ok(Ok(true)));
         match age {
-            Age::Now if !in_time => None,
+            Age::Now if !is_new => None,
             Age::Now | Age::Recent => slot.graph(),
         }
     }
 }
 
-/// Brings a graph up to date, one task at a time.
-async fn refresh(engine: &Arc<Engine>, slot: &Slot, pool: &PgPool, scope: &TenantScope, age: Age) -> Result<(), Error> {
-    let mut turn = slot.turn.lock().await;
-    if age == Age::Recent && turn.is_some_and(|known| known.at.elapsed() < RECENT) {
-        return Ok(());
-    }
+/// Brings a graph up to date.
+async fn refresh(
+    engine: &Arc<Engine>,
+    slot: &Slot,
+    mut turn: OwnedMutexGuard<Turn>,
+    pool: &PgPool,
+    scope: &TenantScope,
+) -> Result<(), Error> {
     let at = Instant::now();
-    let mut followed = follow(engine, slot.graph(), pool, scope, turn.map(|known| known.head)).await;
-    if turn.is_some() && matches!(followed, Err(Error::Engine(_) | Error::Lost(_))) {
+    let mut followed = follow(engine, slot.graph(), pool, scope, turn.known.map(|known| known.head)).await;
+    if turn.known.is_some() && matches!(followed, Err(Error::Engine(_) | Error::Lost(_))) {
         // It is broken: what it knew is read once more.
         followed = follow(engine, None, pool, scope, None).await;
     }
     match followed {
         Ok((head, graph)) => {
             slot.set(Some(graph));
-            *turn = Some(Known { head, at });
+            *turn = Turn {
+                known: Some(Known { head, at }),
+                failed: None,
+            };
             Ok(())
         }
         // As old as it is, it is whole.
-        Err(error @ Error::Store(_)) if age == Age::Recent => Err(error),
+        Err(error @ Error::Store(_)) => Err(error),
         Err(error) => {
             slot.set(None);
-            *turn = None;
+            *turn = Turn {
+                known: None,
+                failed: Some(Instant::now()),
+            };
             Err(error)
         }
     }
@@ -210,6 +273,30 @@ async fn follow(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_graph_that_could_not_be_built_is_left_alone_for_a_while() {
+        let now = Instant::now();
+        let (soon, later) = (now + LEFT_ALONE / 2, now + LEFT_ALONE);
+        let failed = Turn {
+            known: None,
+            failed: Some(now),
+        };
+        for age in [Age::Now, Age::Recent] {
+            assert_eq!(
+                (failed.due(age, soon), failed.due(age, later)),
+                (Due::Rest, Due::Refresh)
+            );
+            assert_eq!(Turn::default().due(age, now), Due::Refresh);
+        }
+        let known = Turn {
+            known: Some(Known { head: 1, at: now }),
+            failed: None,
+        };
+        assert_eq!(known.due(Age::Now, now), Due::Refresh);
+        assert_eq!(known.due(Age::Recent, now + RECENT / 2), Due::Nothing);
+        assert_eq!(known.due(Age::Recent, now + RECENT), Due::Refresh);
+    }
 
     #[tokio::test]
     async fn without_the_library_every_question_is_answered_by_nothing() {

@@ -1,5 +1,6 @@
 -- What is to be reached from an item ($1) by a reader ($2, null sees all drafts) within a distance ($3): the nearest first, then
--- the most strongly tied, at most $4. At each distance the 200 strongest are followed. Each item comes once, by its shortest way.
+-- the most strongly tied, at most $4. At each distance the 201 strongest
+-- are followed: one more than is ever shown, which tells that there is more. Each item comes once, by its shortest way.
 with recursive reached(n, depth, came, relation, direction, weight) using key (n) as (
     select n, 0, null::integer, null::relation, null::direction, 1::float from nodes where id = $1::varchar::uuid
     union
@@ -17,7 +18,7 @@ with recursive reached(n, depth, came, relation, direction, weight) using key (n
           and (target.status <> 'draft' or $2::varchar is null or target.author = $2::varchar)
         group by e.t, target.path, r.depth
         order by max(e.weight) desc, target.path
-        limit 200
+        limit 201
     ) step
 )
 select node.id::varchar, r.depth::bigint, before.id::varchar, r.relation::varchar, r.direction::varchar

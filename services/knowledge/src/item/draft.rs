@@ -12,7 +12,7 @@ use super::{Attributes, Kind, Layer, Severity, Snapshot, Status};
 use crate::markdown;
 use crate::path::{ItemPath, compose};
 
-/// Longest content, in bytes.
+/// Longest content, in bytes: of the text, without its front matter.
 pub const CONTENT: usize = 256 * 1024;
 
 /// Largest metadata, in bytes of JSON.
@@ -131,7 +131,7 @@ impl Draft {
     /// # Errors
     /// [`Invalid`] says what does not fit.
     pub fn resolve(self, path: &ItemPath, status: Option<Status>) -> Result<Snapshot, Invalid> {
-        if self.content.len() > CONTENT || self.content.contains('\0') {
+        if self.content.contains('\0') {
             return Err(Invalid::Content);
         }
         let text = self.content.replace("\r\n", "\n");
@@ -188,7 +188,8 @@ impl Draft {
 /// The text without empty lines before it and with one line end behind it.
 fn body_of(rest: &str) -> Result<String, Invalid> {
     let body = rest.trim_start_matches('\n').trim_end();
-    if body.trim().is_empty() {
+    // With the line end that it gets.
+    if body.trim().is_empty() || body.len() >= CONTENT {
         return Err(Invalid::Content);
     }
     Ok(format!("{body}\n"))
@@ -244,6 +245,14 @@ fn check(attributes: &Attributes) -> Result<(), Invalid> {
         && let Err(error) = ItemPath::parse(path)
     {
         return refuse("/supersedes", error.to_string());
+    }
+    // Else it could be exported and not imported.
+    if front_matter::write(attributes).len() > front_matter::LONGEST {
+        let message = format!(
+            "as front matter all fields have at most {} bytes together",
+            front_matter::LONGEST
+        );
+        return refuse("/metadata", message);
     }
     Ok(())
 }
@@ -323,6 +332,43 @@ mod tests {
                 Some("caf\u{e9}.md")
             );
         }
+    }
+
+    #[test]
+    fn whatever_is_taken_is_taken_again_as_the_file_that_it_is() {
+        let nested = (0..60).fold(Value::from("x"), |inner, _| Value::Array(vec![inner]));
+        let bounds = Draft {
+            content: "x".repeat(CONTENT - 1),
+            title: Some("t".repeat(TITLE)),
+            summary: Some("\u{1}s\"".repeat(SUMMARY / 3)),
+            tags: Some((0..TAGS.0).map(|n| format!("{n:0>128}")).collect()),
+            supersedes: Some(format!("{}/x", "p".repeat(250))),
+            metadata: Some(Map::from_iter([("k".to_owned(), "m".repeat(METADATA - 8).into())])),
+            ..Draft::default()
+        };
+        let deep = Draft {
+            metadata: Some(Map::from_iter([("k".to_owned(), vec![nested; 100].into())])),
+            ..Draft::new("text".to_owned())
+        };
+        let resolve = |draft: Draft| draft.resolve(&path("company/notes/x"), None);
+        let taken = resolve(bounds.clone()).expect("each field is as long as it may be");
+        let file = front_matter::render(&taken);
+        assert_eq!(
+            resolve(Draft::new(file)).expect("its file is taken").hash(),
+            taken.hash()
+        );
+        assert!(matches!(
+            resolve(deep),
+            Err(Invalid::Field {
+                pointer: "/metadata",
+                ..
+            })
+        ));
+        let longer = Draft {
+            content: "x".repeat(CONTENT),
+            ..bounds
+        };
+        assert!(matches!(resolve(longer), Err(Invalid::Content)));
     }
 
     #[test]

@@ -8,8 +8,8 @@ use serde_json::{Map, Value};
 
 use super::{Attributes, Kind, Layer, Severity, Snapshot, Status};
 
-/// Longest front matter, in bytes.
-pub const LONGEST: usize = 16 * 1024;
+/// Longest front matter, in bytes: what the fields of an item may hold in all, with room for the form of YAML.
+pub const LONGEST: usize = 32 * 1024;
 
 /// The keys that have a meaning of their own; metadata has no such key.
 pub const OWN_KEYS: [&str; 8] = [
@@ -121,6 +121,12 @@ struct Written<'a> {
 /// Writes an item as a Markdown file.
 #[must_use]
 pub fn render(snapshot: &Snapshot) -> String {
+    format!("---\n{}---\n\n{}", write(&snapshot.attributes), snapshot.body)
+}
+
+/// Writes front matter.
+#[must_use]
+pub fn write(attributes: &Attributes) -> String {
     let Attributes {
         title,
         kind,
@@ -131,7 +137,7 @@ pub fn render(snapshot: &Snapshot) -> String {
         tags,
         supersedes,
         metadata,
-    } = &snapshot.attributes;
+    } = attributes;
     let written = Written {
         title,
         kind: *kind,
@@ -144,8 +150,7 @@ pub fn render(snapshot: &Snapshot) -> String {
         metadata,
     };
     // Strings, lists and JSON are always YAML.
-    let yaml = serde_yaml_ng::to_string(&written).unwrap_or_default();
-    format!("---\n{yaml}---\n\n{}", snapshot.body)
+    serde_yaml_ng::to_string(&written).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -88,7 +88,7 @@ impl Kind {
         let has = |name: &&&str| {
             found
                 .iter()
-                .any(|section| section.name() == **name && !section.text.trim().is_empty())
+                .any(|section| section.name() == **name && markdown::has_text(section.text))
         };
         self.sections().iter().filter(|name| !has(name)).copied().collect()
     }
@@ -136,6 +136,14 @@ mod tests {
         assert_eq!(Kind::Adr.missing_sections(body), ["consequences"]);
         let body = format!("{body}One more thing to run.\n");
         assert!(Kind::Adr.missing_sections(&body).is_empty());
+    }
+
+    #[test]
+    fn a_section_may_be_divided_and_its_heading_underlined() {
+        let body = "# Store\n\nContext\n---\nOne.\n\n## Decision\nThis.\n\n## Consequences\n\n### Positive\n- fast\n";
+        assert!(Kind::Adr.missing_sections(body).is_empty());
+        let headings_alone = body.replace("- fast\n", "### Negative\n");
+        assert_eq!(Kind::Adr.missing_sections(&headings_alone), ["consequences"]);
     }
 
     #[test]

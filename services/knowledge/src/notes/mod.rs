@@ -12,6 +12,8 @@ pub mod redact;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::markdown;
+
 /// What is worth keeping.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", default)]
@@ -59,6 +61,45 @@ impl Sections {
     }
 }
 
+impl Sections {
+    /// Reads a note's text, as [`Self::render`] writes it.
+    #[must_use]
+    pub fn read(text: &str) -> Self {
+        let mut found = Self::default();
+        for section in markdown::sections(text).iter().filter(|section| section.level == 2) {
+            match section.title {
+                "Context" => section.text.clone_into(&mut found.context),
+                "Problem" => section.text.clone_into(&mut found.problem),
+                "Solution" => section.text.clone_into(&mut found.solution),
+                "Patterns" => {
+                    let patterns = section.text.lines().filter_map(|line| line.strip_prefix("- "));
+                    found.patterns = patterns.map(str::to_owned).collect();
+                }
+                _ => {}
+            }
+        }
+        found
+    }
+}
+
 fn format_section(heading: &str, text: &str) -> String {
     format!("\n## {heading}\n\n{text}\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn what_a_note_says_is_read_from_its_text(
+            context in "([A-Z][a-z ]{0,20}[a-z]\\.)?", problem in "([A-Z][a-z ]{0,20}[a-z]\\.)?",
+            solution in "[A-Z][a-z ]{0,20}[a-z]\\.", patterns in proptest::collection::vec("[A-Z][a-z ]{0,20}[a-z]", 0..4),
+        ) {
+            let sections = Sections { context, problem, solution, patterns };
+            prop_assert_eq!(Sections::read(&sections.render("A title")), sections);
+        }
+    }
 }

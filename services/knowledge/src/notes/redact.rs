@@ -34,13 +34,23 @@ static FORMS: LazyLock<Vec<(&'static str, Regex)>> = LazyLock::new(|| {
             r"\b(?:xox[abprs]-[A-Za-z0-9-]{10,}|(?:sk|pk|rk)[-_][A-Za-z0-9_-]{16,})",
         ),
         ("token", r"(?i)\b(?:bearer|basic)\s+(?P<secret>[A-Za-z0-9._~+/=-]{8,})"),
+        // A password with a slash in it is none where the port of a host could stand: `http://db:5432/a@b`.
         (
             "credentials",
-            r"[a-zA-Z][a-zA-Z0-9+.-]*://(?P<secret>[^\s/@:]*:[^\s/@]+)@",
+            r#"[a-zA-Z][a-zA-Z0-9+.-]*://(?P<secret>[^\s/@:]*:(?:[^\s/@]+|[^\s/@]*[^\s/@0-9][^\s/@]*/[^\s@"'<>]*))@"#,
         ),
         (
             "password",
-            r#"(?i)[a-z0-9_.-]*(?:password|passwd|pwd|secret|token|api[_-]?key|access[_-]?key|private[_-]?key)["']?\s*[:=]+\s*(?P<secret>"[^"]+"|'[^']+'|[^\s,;]+)"#,
+            r"(?i)<[a-z0-9_:.-]*(?:pass|password|passwd|passphrase|passcode|pwd|secret|token|credentials?|api[_-]?key|access[_-]?key|private[_-]?key)(?:\s[^<>]*)?>(?P<secret>[^<]*[^<\s][^<]*)</",
+        ),
+        (
+            "password",
+            r#"(?i)[a-z0-9_.-]*(?:password|passwd|passphrase|passcode|pwd|[_.-]pass|secret|token|credentials?|api[_-]?key|access[_-]?key|private[_-]?key)(?:\\*["'])?\s*[:=]+\s*(?P<secret>\\+"[^"]*"|\\+'[^']*'|"[^"]+"|'[^']+'|[^\s,;]+)"#,
+        ),
+        // As a word of its own `pass:` may be the first of two.
+        (
+            "password",
+            r#"(?i)\b[a-z0-9_.-]*pass(?:\\*["']\s*[:=]+|=+)\s*(?P<secret>\\+"[^"]*"|\\+'[^']*'|"[^"]+"|'[^']+'|[^\s,;]+)"#,
         ),
         (
             "password",
@@ -211,6 +221,18 @@ mod tests {
             ("The password is swordfish, they said", "swordfish"),
             ("my passphrase was \"open sesame\"", "open sesame"),
             ("the API key is k3y and fine", "k3y"),
+            ("export DB_PASS=hunter2", "hunter2"),
+            ("SMTP_PASS: 'hunter 2'", "hunter 2"),
+            ("login?user=bob&pass=hunter2", "hunter2"),
+            ("passphrase: hunter2", "hunter2"),
+            ("gpg --passphrase=hunter2 -d x", "hunter2"),
+            ("credentials=hunter2", "hunter2"),
+            (r#"log {\"password\":\"hunter2\"} end"#, "hunter2"),
+            (r#"log {\"user\":\"a\",\"db_pass\": \"hunter 2\"}"#, "hunter 2"),
+            ("<password>hunter2</password>", "hunter2"),
+            (r#"<db:token kind="x"> hunter 2 </db:token>"#, "hunter 2"),
+            ("postgres://bob:hun/ter2@db", "ter2"),
+            ("postgres://bob:hun/ter2@db", "hun/"),
             (
                 "hash 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822c",
                 "9f86d081884c7d65",
@@ -228,6 +250,7 @@ mod tests {
         for text in [
             "The retry of the payment service failed twice, then a longer pause helped.",
             "The password is wrong. The token is expired, and a secret is no secret.",
+            "The first pass: all green. See http://db:5432/list/ann@host, and <b>bold</b> words.",
             "Run it with --user root --verbose and -u admin.",
             "see services/knowledge/src/routes/knowledge/create_and_change_items.rs",
             "AVeryLongIdentifierOfSomeJavaClassThatHasNoDigitInIt",

@@ -24,6 +24,7 @@ impl From<store::Error> for Problem {
             store::Error::Refused(refusal) => refusal_problem(&refusal),
             store::Error::Collision(_) => Self::new(Code::PathCollision, error.to_string()),
             store::Error::Predecessor { .. } => Self::field(Code::InvalidTransition, "/supersedes", error.to_string()),
+            store::Error::Forbidden(why) => Self::new(Code::Forbidden, why),
             store::Error::Database(error) => Self::database(&error),
             store::Error::Begin(error) => Self::hiding(
                 Code::Unavailable,

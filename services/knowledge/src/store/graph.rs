@@ -8,7 +8,6 @@ use aeterna_kit::db::{self, tenant_tx};
 
 use super::{Error, reader};
 use crate::access::Rights;
-use crate::links::Reference;
 
 /// What has changed since a number of the tenant's head.
 #[derive(Debug, Clone, Default)]
@@ -107,31 +106,6 @@ async fn changes_in(tx: &mut PgConnection, tenant: &str, since: i64) -> sqlx::Re
     })
 }
 
-/// Replaces what an item refers to.
-pub(super) async fn refer(
-    tx: &mut PgConnection,
-    tenant: &str,
-    item: Uuid,
-    references: &[Reference],
-) -> sqlx::Result<()> {
-    let kinds: Vec<&str> = references.iter().map(|one| one.kind.as_str()).collect();
-    let targets: Vec<&str> = references.iter().map(|one| one.target.as_str()).collect();
-    sqlx::query(
-        "with wanted as (select * from unnest($3::text[], $4::text[]) w (kind, target)),
-              gone as (delete from knowledge.links l where l.tenant_id = $1 and l.item_id = $2
-                       and not exists (select from wanted w where w.kind = l.kind and w.target = l.target))
-         insert into knowledge.links (tenant_id, item_id, kind, target) select $1, $2, kind, target from wanted
-         on conflict do nothing",
-    )
-    .bind(tenant)
-    .bind(item)
-    .bind(kinds)
-    .bind(targets)
-    .execute(tx)
-    .await?;
-    Ok(())
-}
-
 /// Counts that items were told together.
 ///
 /// # Errors
@@ -211,11 +185,17 @@ pub struct Neighbour {
     pub direction: String,
 }
 
-/// Reads the direct neighbours of an item, without the graph: links by name are not followed.
+/// Reads the direct neighbours of an item that the reader may see, each once, without the graph: links by name are not followed.
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn neighbours(pool: &PgPool, scope: &TenantScope, item: Uuid, limit: i64) -> Result<Vec<Neighbour>, Error> {
+pub async fn neighbours(
+    pool: &PgPool,
+    scope: &TenantScope,
+    rights: &Rights,
+    item: Uuid,
+    limit: i64,
+) -> Result<Vec<Neighbour>, Error> {
     let mut tx = tenant_tx(pool, scope).await?;
     let query = sqlx::query_as(
         "with me as (select * from knowledge.items where tenant_id = $1 and item_id = $2),
@@ -243,14 +223,15 @@ pub async fn neighbours(pool: &PgPool, scope: &TenantScope, item: Uuid, limit: i
              select case when u.one = $2 then u.other else u.one end, 'coUse', 'both'
              from knowledge.co_uses u where u.tenant_id = $1 and $2 in (u.one, u.other) and u.times > 1
          )
-         select f.id, f.relation, f.direction from found f
+         select distinct on (i.path) f.id, f.relation, f.direction from found f
          join knowledge.items i on i.tenant_id = $1 and i.item_id = f.id
-         where f.id <> $2 and i.deleted_at is null
+         where f.id <> $2 and i.deleted_at is null and (i.status <> 'draft' or $4::text is null or i.author = $4)
          order by i.path, f.relation, f.direction limit $3",
     )
     .bind(scope.tenant().as_str())
     .bind(item)
-    .bind(limit);
+    .bind(limit)
+    .bind(reader(rights));
     let found = db::timed("knowledge_neighbours", query.fetch_all(&mut *tx)).await?;
     tx.commit().await?;
     Ok(found)

@@ -1,17 +1,20 @@
 //! Many items in one transaction: all of them, or none.
 
+use std::collections::HashMap;
+
 use sqlx::PgPool;
 
-use aeterna_kit::auth::TenantScope;
 use aeterna_kit::db::{self, tenant_tx};
 
-use super::write::{Error, Outcome, Wanted, Writer};
-use crate::access::Rights;
+use super::write::{Absent, By, Error, Next, Outcome, Wanted, Writer};
 use crate::archive::order::{first_status, sort};
 use crate::archive::{FAULTS, Fault, Member};
-use crate::item::change::Precondition;
+use crate::item::change::{Precondition, Refusal};
 use crate::item::draft::Draft;
 use crate::item::{Status, Stored};
+
+/// Members whose items are fetched at once: as many texts of the longest are 16 MiB.
+const AT_ONCE: usize = 64;
 
 /// What becomes of an item that is at a member's path already, and says something else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +33,9 @@ pub enum Failed {
     /// Some members cannot be written.
     #[error("{} of the members cannot be written", .0.len())]
     Members(Vec<Fault>),
+    /// The tenant's policies do not allow some members, or what is at their paths.
+    #[error("the tenant's policies do not allow some of the archive's files")]
+    Forbidden(Vec<Fault>),
     /// The database did not answer, or not as it should.
     #[error(transparent)]
     Store(#[from] Error),
@@ -52,110 +58,188 @@ pub struct Imported {
 /// [`Failed`] says why nothing was written.
 pub async fn import(
     pool: &PgPool,
-    scope: &TenantScope,
-    rights: &Rights,
+    by: By<'_>,
     members: Vec<Member>,
     existing: Existing,
 ) -> Result<Vec<Imported>, Failed> {
-    let mut tx = tenant_tx(pool, scope).await.map_err(Error::from)?;
-    let mut writer = Writer::new(&mut tx, scope, rights);
-    let imported = db::timed("knowledge_import", import_in(&mut writer, members, existing)).await?;
+    let mut tx = tenant_tx(pool, by.scope).await.map_err(Error::from)?;
+    let mut import = Import {
+        writer: Writer::new(&mut tx, by, Absent::History),
+        existing,
+        known: HashMap::new(),
+        imported: Vec::with_capacity(members.len()),
+        ended: Vec::new(),
+        faults: Vec::new(),
+        forbidden: Vec::new(),
+    };
+    db::timed("knowledge_import", import.all(members)).await?;
+    let imported = import.result()?;
     tx.commit().await.map_err(Error::from)?;
     Ok(imported)
 }
 
-async fn import_in(writer: &mut Writer<'_>, members: Vec<Member>, existing: Existing) -> Result<Vec<Imported>, Failed> {
-    writer.lock().await.map_err(Error::from)?;
-    let (mut imported, mut faults, mut to_be_superseded) = (Vec::with_capacity(members.len()), Vec::new(), Vec::new());
-    for member in sort(members) {
-        let path = member.path.to_string();
-        match put(writer, member, existing).await {
-            Ok((one, wanted)) => {
-                if wanted == Status::Superseded {
-                    to_be_superseded.push(path);
+/// An import under way.
+struct Import<'a> {
+    writer: Writer<'a>,
+    existing: Existing,
+    /// What was at the paths of the next members, before anything of them was written.
+    known: HashMap<String, Option<Stored>>,
+    imported: Vec<Imported>,
+    /// Members that shall be superseded in the end.
+    ended: Vec<String>,
+    faults: Vec<Fault>,
+    forbidden: Vec<Fault>,
+}
+
+impl Import<'_> {
+    async fn all(&mut self, members: Vec<Member>) -> Result<(), Error> {
+        self.writer.lock().await?;
+        let sorted = sort(members);
+        for some in sorted.chunks(AT_ONCE) {
+            self.look(some).await?;
+            for member in some {
+                let written = self.put(member).await;
+                self.judge(member.path.as_str(), written)?;
+                if self.faults.len() + self.forbidden.len() == FAULTS {
+                    return Ok(());
                 }
-                imported.push(one);
             }
-            Err(error @ (Error::Database(_) | Error::Begin(_))) => return Err(error.into()),
-            Err(error) => faults.push(fault(path, &error)),
         }
-        if faults.len() == FAULTS {
-            break;
+        for path in std::mem::take(&mut self.ended) {
+            let ended = self.end(&path).await;
+            self.judge(&path, ended)?;
         }
+        Ok(())
     }
-    for path in to_be_superseded {
-        let now = writer.fetch(&path).await.map_err(Error::from)?;
-        match now.map(|now| (now.snapshot.attributes.status, now.version)) {
-            Some((Status::Superseded, version)) => {
-                let found = imported.iter_mut().filter(|one| one.path == path);
-                found.for_each(|one| one.version = version);
+
+    /// Keeps why a member is not written; what is no fault of the member's ends the import.
+    fn judge(&mut self, path: &str, written: Result<(), Error>) -> Result<(), Error> {
+        let name = path.to_owned();
+        match written {
+            Ok(()) => {}
+            Err(error @ (Error::Database(_) | Error::Begin(_))) => return Err(error),
+            Err(Error::Forbidden(message)) => self.forbidden.push(Fault { name, message }),
+            Err(error) => {
+                let message = error.to_string();
+                self.faults.push(Fault { name, message });
             }
-            _ => faults.push(fault(
-                path,
-                &"it is superseded, and nothing in the archive takes its place",
-            )),
+        }
+        Ok(())
+    }
+
+    fn result(mut self) -> Result<Vec<Imported>, Failed> {
+        if !self.forbidden.is_empty() {
+            return Err(Failed::Forbidden(self.forbidden));
+        }
+        if !self.faults.is_empty() {
+            return Err(Failed::Members(self.faults));
+        }
+        self.imported.sort_by(|a, b| a.path.cmp(&b.path));
+        Ok(self.imported)
+    }
+
+    async fn look(&mut self, members: &[Member]) -> sqlx::Result<()> {
+        let paths: Vec<&str> = members.iter().map(|member| member.path.as_str()).collect();
+        let found = self.writer.fetch_many(&paths).await?;
+        self.known = paths.into_iter().map(|path| (path.to_owned(), None)).collect();
+        self.known
+            .extend(found.into_iter().map(|one| (one.path.clone(), Some(one))));
+        Ok(())
+    }
+
+    /// Returns what is at a path, live or deleted.
+    async fn old(&mut self, path: &str) -> sqlx::Result<Option<Stored>> {
+        match self.known.remove(path) {
+            Some(known) => Ok(known),
+            None => self.writer.fetch(path).await,
         }
     }
-    imported.sort_by(|a, b| a.path.cmp(&b.path));
-    if faults.is_empty() {
-        Ok(imported)
-    } else {
-        Err(Failed::Members(faults))
-    }
-}
 
-fn fault(name: String, message: &impl ToString) -> Fault {
-    let message = message.to_string();
-    Fault { name, message }
-}
-
-/// Writes one member, and returns the status that it shall have in the end.
-async fn put(writer: &mut Writer<'_>, member: Member, existing: Existing) -> Result<(Imported, Status), Error> {
-    let Member { path, text } = member;
-    let old = writer.fetch(path.as_str()).await?;
-    // Somebody else's draft is in the way, and has no say in anything.
-    let old = old.filter(|old| !old.deleted && writer.may_read(old));
-    let old_status = old.as_ref().map(|old| old.snapshot.attributes.status);
-    let wanted = Draft::new(text.clone()).resolve(&path, old_status)?;
-    let status = wanted.attributes.status;
-    if let Some(old) = &old
-        && existing == Existing::Keep
-    {
-        return Ok((report(old, Outcome::Unchanged), old.snapshot.attributes.status));
-    }
-    let first = first_status(status, old_status);
-    let mut write = async |status, demanded| {
-        let draft = Draft {
-            status: Some(status),
-            ..Draft::new(text.clone())
+    /// Writes one member.
+    async fn put(&mut self, member: &Member) -> Result<(), Error> {
+        let Member { path, text } = member;
+        let old = self.old(path.as_str()).await?;
+        // Somebody else's draft is in the way, and has no say in anything.
+        let live = old.as_ref().filter(|old| !old.deleted && self.writer.may_read(old));
+        let live_status = live.map(|live| live.snapshot.attributes.status);
+        let wanted = Draft::new(text.clone()).resolve(path, live_status)?.attributes;
+        if let Some(live) = live
+            && self.existing == Existing::Keep
+        {
+            let kept = (Outcome::Unchanged, live.version);
+            self.report(path.as_str(), kept, live.snapshot.attributes.status);
+            return Ok(());
+        }
+        let first = first_status(wanted.status, live_status);
+        let demanded = match (self.existing, live) {
+            (Existing::Replace, Some(_)) => Precondition::Present,
+            (Existing::Refuse | Existing::Keep | Existing::Replace, _) => Precondition::Absent,
         };
-        let (path, message) = (path.clone(), None);
-        writer
-            .put(Wanted {
-                path,
-                draft,
-                demanded,
-                message,
-            })
-            .await
-    };
-    let demanded = match (existing, &old) {
-        (Existing::Replace, Some(_)) => Precondition::Present,
-        (Existing::Refuse | Existing::Keep | Existing::Replace, _) => Precondition::Absent,
-    };
-    let mut written = write(first, demanded).await?;
-    if old.is_none() && first != status && status != Status::Superseded {
-        let outcome = written.outcome;
-        written = write(status, Precondition::Present).await?;
-        written.outcome = outcome;
+        let is_new = live.is_none();
+        // What it takes the place of is not what it was any more.
+        if let Some(predecessor) = &wanted.supersedes {
+            self.known.remove(predecessor);
+        }
+        let (outcome, mut version) = self.writer.write(old, next(member, first, demanded)).await?;
+        if is_new && first != wanted.status && wanted.status != Status::Superseded {
+            let then = next(member, wanted.status, Precondition::Present);
+            version = self.writer.put(then).await?.stored.version;
+        }
+        self.report(path.as_str(), (outcome, version), wanted.status);
+        Ok(())
     }
-    Ok((report(&written.stored, written.outcome), status))
+
+    fn report(&mut self, path: &str, (outcome, version): (Outcome, i64), wanted: Status) {
+        if wanted == Status::Superseded {
+            self.ended.push(path.to_owned());
+        }
+        self.imported.push(Imported {
+            path: path.to_owned(),
+            outcome,
+            version,
+        });
+    }
+
+    /// Sees to it that a member is superseded: by another of the archive, or, if it is new here, by one that stayed behind.
+    async fn end(&mut self, path: &str) -> Result<(), Error> {
+        let Some(now) = self.writer.fetch(path).await? else {
+            return Ok(());
+        };
+        let Some(at) = self.imported.iter().position(|one| one.path == path) else {
+            return Ok(());
+        };
+        let is_new = self.imported.get(at).is_some_and(|one| one.outcome == Outcome::Created);
+        let mut version = now.version;
+        if now.snapshot.attributes.status != Status::Superseded {
+            if !is_new {
+                return Err(Error::Predecessor {
+                    path: path.to_owned(),
+                    why: "nothing in the archive takes its place",
+                });
+            }
+            if !self.writer.by.rights.may_edit() {
+                return Err(Refusal::MayNotReview.into());
+            }
+            self.writer.bury(&now, None).await?;
+            version += 1;
+        }
+        if let Some(one) = self.imported.get_mut(at) {
+            one.version = version;
+        }
+        Ok(())
+    }
 }
 
-fn report(stored: &Stored, outcome: Outcome) -> Imported {
-    Imported {
-        path: stored.path.clone(),
-        outcome,
-        version: stored.version,
+/// A member as it is written, in a status on its way.
+fn next(member: &Member, status: Status, demanded: Precondition) -> Wanted {
+    let draft = Draft {
+        status: Some(status),
+        ..Draft::new(member.text.clone())
+    };
+    Wanted {
+        path: member.path.clone(),
+        next: Next::Draft(Box::new(draft)),
+        demanded,
+        message: None,
     }
 }

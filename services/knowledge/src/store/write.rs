@@ -1,22 +1,23 @@
 //! The one way to change an item.
 //!
 //! Writers of a tenant stand in a row at its head; what a write does is decided by [`change::plan`] while the head is held.
-//! Each change adds a version and raises the head's number. When an item that supersedes another is accepted, the other is
-//! superseded in the same transaction.
+//! The tenant's policies are asked then as well, about what the item says, what it shall say, and what it takes the place of:
+//! the request may be silent about all three. When an item that supersedes another is accepted, the other is superseded in the
+//! same transaction. How a change is kept is told in [`super::rows`].
 
-use sqlx::types::Json;
 use sqlx::{PgConnection, PgPool};
-use uuid::Uuid;
 
 use aeterna_kit::auth::TenantScope;
 use aeterna_kit::db::{self, tenant_tx};
+use aeterna_policy::guard::Judge;
+use aeterna_policy::rbac::{Action as Permission, action};
 
 use crate::access::Rights;
 use crate::item::change::{self, Action, Plan, Precondition, Refusal};
 use crate::item::draft::{self, Draft};
-use crate::item::{Snapshot, Status, Stored};
-use crate::links::{Reference, references};
+use crate::item::{Attributes, Snapshot, Status, Stored};
 use crate::path::ItemPath;
+use crate::permissions::{about, about_stored, required, touching};
 
 /// Why nothing was written or read.
 #[derive(Debug, thiserror::Error)]
@@ -38,6 +39,9 @@ pub enum Error {
         /// Why not.
         why: &'static str,
     },
+    /// The tenant's policies do not allow it.
+    #[error("{0}")]
+    Forbidden(String),
     /// The database refused.
     #[error("the database refused")]
     Database(#[from] sqlx::Error),
@@ -51,13 +55,33 @@ fn name(path: Option<&str>) -> &str {
     path.unwrap_or("another item")
 }
 
+/// Who writes.
+#[derive(Debug, Clone, Copy)]
+pub struct By<'a> {
+    /// In whose tenant.
+    pub scope: &'a TenantScope,
+    /// With which rights.
+    pub rights: &'a Rights,
+    /// Under which policies.
+    pub judge: &'a Judge,
+}
+
+/// What an item shall be next.
+#[derive(Debug, Clone)]
+pub enum Next {
+    /// What a caller sends.
+    Draft(Box<Draft>),
+    /// What it is now, in another status.
+    Status(Status),
+}
+
 /// An item to write.
 #[derive(Debug, Clone)]
 pub struct Wanted {
     /// Where.
     pub path: ItemPath,
     /// What.
-    pub draft: Draft,
+    pub next: Next,
     /// What must be there.
     pub demanded: Precondition,
     /// What its author says about the change.
@@ -88,82 +112,68 @@ pub struct Written {
 ///
 /// # Errors
 /// [`Error`] says why nothing was written.
-pub async fn put(pool: &PgPool, scope: &TenantScope, rights: &Rights, wanted: Wanted) -> Result<Written, Error> {
-    let mut tx = tenant_tx(pool, scope).await?;
-    let written = db::timed("knowledge_put", put_in(&mut tx, scope, rights, wanted)).await?;
+pub async fn put(pool: &PgPool, by: By<'_>, wanted: Wanted) -> Result<Written, Error> {
+    let mut tx = tenant_tx(pool, by.scope).await?;
+    let written = db::timed("knowledge_put", async {
+        let mut writer = Writer::new(&mut tx, by, Absent::Refused);
+        writer.lock().await?;
+        writer.put(wanted).await
+    });
+    let written = written.await?;
     tx.commit().await?;
     Ok(written)
-}
-
-/// Writes one item in a transaction of the tenant's scope.
-///
-/// # Errors
-/// [`Error`] says why nothing was written.
-pub async fn put_in(
-    tx: &mut PgConnection,
-    scope: &TenantScope,
-    rights: &Rights,
-    wanted: Wanted,
-) -> Result<Written, Error> {
-    let mut writer = Writer::new(tx, scope, rights);
-    writer.lock().await?;
-    writer.put(wanted).await
 }
 
 /// Deletes one item; its versions stay.
 ///
 /// # Errors
 /// [`Error`] says why it is still there.
-pub async fn delete(
-    pool: &PgPool,
-    scope: &TenantScope,
-    rights: &Rights,
-    path: &ItemPath,
-    demanded: Precondition,
-) -> Result<(), Error> {
-    let mut tx = tenant_tx(pool, scope).await?;
-    let mut writer = Writer::new(&mut tx, scope, rights);
+pub async fn delete(pool: &PgPool, by: By<'_>, path: &ItemPath, demanded: Precondition) -> Result<(), Error> {
+    let mut tx = tenant_tx(pool, by.scope).await?;
+    let mut writer = Writer::new(&mut tx, by, Absent::Refused);
     writer.lock().await?;
-    let old = writer
-        .fetch(path.as_str())
-        .await?
-        .filter(|old| is_readable(rights, old));
-    change::plan_delete(old.as_ref(), demanded, rights)?;
+    let old = writer.fetch(path.as_str()).await?.filter(|old| writer.may_read(old));
+    change::plan_delete(old.as_ref(), demanded, by.rights)?;
     if let Some(old) = old {
+        let attributes = &old.snapshot.attributes;
+        writer.ask(touching(&old, by.rights), &old.path, attributes)?;
         writer.append(&old, &old.snapshot, Action::Deleted, None).await?;
     }
     tx.commit().await?;
     Ok(())
 }
 
-fn is_readable(rights: &Rights, stored: &Stored) -> bool {
-    rights.may_read(&stored.author, stored.snapshot.attributes.status)
+/// What becomes of an item whose predecessor is not there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Absent {
+    /// It is refused.
+    Refused,
+    /// It is written: it tells of something that was elsewhere.
+    History,
 }
 
 /// Writes items of one tenant, in one transaction.
 pub(super) struct Writer<'a> {
-    tx: &'a mut PgConnection,
-    scope: &'a TenantScope,
-    rights: &'a Rights,
+    pub(super) tx: &'a mut PgConnection,
+    pub(super) by: By<'a>,
+    absent: Absent,
 }
 
 impl<'a> Writer<'a> {
-    pub(super) fn new(tx: &'a mut PgConnection, scope: &'a TenantScope, rights: &'a Rights) -> Self {
-        Self { tx, scope, rights }
+    pub(super) fn new(tx: &'a mut PgConnection, by: By<'a>, absent: Absent) -> Self {
+        Self { tx, by, absent }
     }
 }
 
 impl Writer<'_> {
     pub(super) fn may_read(&self, stored: &Stored) -> bool {
-        is_readable(self.rights, stored)
-    }
-
-    fn tenant(&self) -> &str {
-        self.scope.tenant().as_str()
+        self.by
+            .rights
+            .may_read(&stored.author, stored.snapshot.attributes.status)
     }
 
     pub(super) async fn lock(&mut self) -> sqlx::Result<()> {
-        let tenant = self.scope.tenant().as_str();
+        let tenant = self.by.scope.tenant().as_str();
         sqlx::query("insert into knowledge.heads (tenant_id) values ($1) on conflict do nothing")
             .bind(tenant)
             .execute(&mut *self.tx)
@@ -175,53 +185,94 @@ impl Writer<'_> {
         Ok(())
     }
 
+    /// Writes one item, and reads it back.
     pub(super) async fn put(&mut self, wanted: Wanted) -> Result<Written, Error> {
+        let path = wanted.path.to_string();
+        let old = self.fetch(&path).await?;
+        let (outcome, _) = self.write(old, wanted).await?;
+        let stored = self.fetch(&path).await?.ok_or(sqlx::Error::RowNotFound)?;
+        Ok(Written { outcome, stored })
+    }
+
+    /// Writes one item over what is at its path, live or deleted, and returns its version.
+    pub(super) async fn write(&mut self, old: Option<Stored>, wanted: Wanted) -> Result<(Outcome, i64), Error> {
         let Wanted {
             path,
-            draft,
+            next,
             demanded,
             message,
         } = wanted;
         // Whoever may not write learns nothing of what is there.
-        if !self.rights.may_write() {
+        if !self.by.rights.may_write() {
             return Err(Refusal::MayNotWrite.into());
         }
-        let old = self.fetch(path.as_str()).await?;
         let live = old.as_ref().filter(|old| !old.deleted);
-        if live.is_some_and(|old| !is_readable(self.rights, old)) {
+        if live.is_some_and(|old| !self.may_read(old)) {
             return Err(Error::Collision(None));
         }
-        let snapshot = draft.resolve(&path, live.map(|old| old.snapshot.attributes.status))?;
-        let action = match (change::plan(old.as_ref(), &snapshot, demanded, self.rights)?, &old) {
-            (Plan::Keep, Some(stored)) => {
-                let (outcome, stored) = (Outcome::Unchanged, stored.clone());
-                return Ok(Written { outcome, stored });
-            }
+        let snapshot = resolve(next, &path, live)?;
+        let action = match (change::plan(old.as_ref(), &snapshot, demanded, self.by.rights)?, &old) {
+            (Plan::Keep, Some(stored)) => return Ok((Outcome::Unchanged, stored.version)),
             (Plan::Store(action), _) => action,
             (Plan::Keep, None) => Action::Created,
         };
+        self.ask_about(&path, live, &snapshot.attributes, action)?;
         self.check_way(&path).await?;
-        if snapshot.attributes.status == Status::Accepted {
+        if takes_a_place(live, &snapshot.attributes) {
             self.supersede(&path, snapshot.attributes.supersedes.as_deref()).await?;
         }
         match &old {
             Some(old) => self.append(old, &snapshot, action, message.as_deref()).await?,
             None => self.insert(&path, &snapshot, message.as_deref()).await?,
         }
-        let stored = self.fetch(path.as_str()).await?.ok_or(sqlx::Error::RowNotFound)?;
         let outcome = if action == Action::Created {
             Outcome::Created
         } else {
             Outcome::Changed
         };
-        Ok(Written { outcome, stored })
+        Ok((outcome, old.map_or(1, |old| old.version + 1)))
+    }
+
+    /// Asks the policies about what an item shall say, and about what it says: whoever may not change the one does not get
+    /// around that by sending the other.
+    fn ask_about(
+        &self,
+        path: &ItemPath,
+        live: Option<&Stored>,
+        wanted: &Attributes,
+        action: Action,
+    ) -> Result<(), Error> {
+        let brings = required(Some(wanted.status));
+        self.ask(brings, path.as_str(), wanted)?;
+        let Some(old) = live else { return Ok(()) };
+        let says = &old.snapshot.attributes;
+        self.ask(brings, path.as_str(), says)?;
+        // Who accepts a proposal as it stands does not edit it.
+        if action == Action::Moved && wanted.status == Status::Accepted {
+            return Ok(());
+        }
+        self.ask(touching(old, self.by.rights), path.as_str(), says)
+    }
+
+    fn ask(&self, permission: Permission, path: &str, attributes: &Attributes) -> Result<(), Error> {
+        let asked = self.by.judge.check(about_stored(permission, path, attributes));
+        asked.map_err(|refused| Error::Forbidden(refused.detail))
     }
 
     pub(super) async fn fetch(&mut self, path: &str) -> sqlx::Result<Option<Stored>> {
         sqlx::query_as("select * from knowledge.fetch($1, $2)")
-            .bind(self.scope.tenant().as_str())
+            .bind(self.by.scope.tenant().as_str())
             .bind(path)
             .fetch_optional(&mut *self.tx)
+            .await
+    }
+
+    /// Fetches what is at some paths, live or deleted.
+    pub(super) async fn fetch_many(&mut self, paths: &[&str]) -> sqlx::Result<Vec<Stored>> {
+        sqlx::query_as("select f.* from unnest($2::text[]) p (path), knowledge.fetch($1, p.path) f")
+            .bind(self.by.scope.tenant().as_str())
+            .bind(paths)
+            .fetch_all(&mut *self.tx)
             .await
     }
 
@@ -234,7 +285,7 @@ impl Writer<'_> {
              where tenant_id = $1 and deleted_at is null and path <> $2
                and (folded = $3 or folded = any($4) or (folded > $3 || '/' and folded < $3 || '0')) limit 1",
         )
-        .bind(self.scope.tenant().as_str())
+        .bind(self.by.scope.tenant().as_str())
         .bind(path.as_str())
         .bind(&folded)
         .bind(path.folded_folders())
@@ -244,7 +295,7 @@ impl Writer<'_> {
             return Ok(());
         };
         let status = Status::parse(&status);
-        let may_know = status.is_some_and(|status| self.rights.may_read(&author, status));
+        let may_know = status.is_some_and(|status| self.by.rights.may_read(&author, status));
         Err(Error::Collision(may_know.then_some(other)))
     }
 
@@ -259,126 +310,55 @@ impl Writer<'_> {
         if predecessor == path.as_str() {
             return refuse("an item does not supersede itself");
         }
-        let Some(old) = self
-            .fetch(predecessor)
-            .await?
-            .filter(|old| !old.deleted && is_readable(self.rights, old))
-        else {
-            return refuse("there is no such item");
+        // By its path first: what is forbidden there is not told, not even that it is not there.
+        let unseen = about(action::KNOWLEDGE_EDIT, predecessor, [""; 3]);
+        let asked = self.by.judge.check(unseen);
+        asked.map_err(|refused| Error::Forbidden(refused.detail))?;
+        let found = self.fetch(predecessor).await?;
+        let Some(old) = found.filter(|old| !old.deleted && self.may_read(old)) else {
+            return match self.absent {
+                Absent::History => Ok(()),
+                Absent::Refused => refuse("there is no such item"),
+            };
         };
-        let status = old.snapshot.attributes.status;
-        match (status, old.superseded_by.as_deref()) {
+        match (old.snapshot.attributes.status, old.superseded_by.as_deref()) {
             (Status::Superseded, Some(by)) if by == path.as_str() => return Ok(()),
             (Status::Superseded, Some(_)) => return refuse("another item has taken its place"),
-            _ if !status.may_become(Status::Superseded) => return refuse("it never held"),
+            (status, _) if !status.may_become(Status::Superseded) => return refuse("it never held"),
             _ => {}
         }
+        self.bury(&old, Some(path)).await
+    }
+
+    /// Makes an item superseded, by another or by one that is not here.
+    pub(super) async fn bury(&mut self, old: &Stored, successor: Option<&ItemPath>) -> Result<(), Error> {
         let mut snapshot = old.snapshot.clone();
+        self.ask(action::KNOWLEDGE_EDIT, &old.path, &snapshot.attributes)?;
         snapshot.attributes.status = Status::Superseded;
-        self.append(&old, &snapshot, Action::Superseded, None).await
-    }
-
-    async fn insert(&mut self, path: &ItemPath, snapshot: &Snapshot, message: Option<&str>) -> Result<(), Error> {
-        let attributes = &snapshot.attributes;
-        let id: Uuid = sqlx::query_scalar(
-            "insert into knowledge.items (tenant_id, path, folded, kind, layer, status, severity, title, tags, supersedes,
-                author, version, words)
-             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 1, knowledge.words($1, $8, $9, $12))
-             returning item_id",
-        )
-        .bind(self.scope.tenant().as_str())
-        .bind(path.as_str())
-        .bind(path.folded())
-        .bind(attributes.kind.as_str())
-        .bind(attributes.layer.as_str())
-        .bind(attributes.status.as_str())
-        .bind(attributes.severity.as_str())
-        .bind(&attributes.title)
-        .bind(&attributes.tags)
-        .bind(attributes.supersedes.as_deref())
-        .bind(self.rights.subject())
-        .bind(&snapshot.body)
-        .fetch_one(&mut *self.tx)
-        .await?;
-        self.refer(id, &references(path, snapshot)).await?;
-        self.record(id, 1, snapshot, Action::Created, message).await
-    }
-
-    /// Makes a snapshot the next version of an item.
-    async fn append(
-        &mut self,
-        old: &Stored,
-        snapshot: &Snapshot,
-        action: Action,
-        message: Option<&str>,
-    ) -> Result<(), Error> {
-        let attributes = &snapshot.attributes;
-        sqlx::query(
-            "update knowledge.items set kind = $3, layer = $4, status = $5, severity = $6, title = $7, tags = $8,
-                supersedes = $9, version = version + 1, updated_at = now(), words = knowledge.words($1, $7, $8, $12),
-                created_at = case when $10 = 'created' then now() else created_at end,
-                author = case when $10 = 'created' then $11 else author end,
-                deleted_at = case when $10 = 'deleted' then now() end
-             where tenant_id = $1 and item_id = $2",
-        )
-        .bind(self.tenant().to_owned())
-        .bind(old.id)
-        .bind(attributes.kind.as_str())
-        .bind(attributes.layer.as_str())
-        .bind(attributes.status.as_str())
-        .bind(attributes.severity.as_str())
-        .bind(&attributes.title)
-        .bind(&attributes.tags)
-        .bind(attributes.supersedes.as_deref())
-        .bind(action.as_str())
-        .bind(self.rights.subject())
-        .bind(&snapshot.body)
-        .execute(&mut *self.tx)
-        .await?;
-        match action {
-            Action::Created | Action::Changed => {
-                let path = ItemPath::parse(&old.path).map_err(|error| sqlx::Error::Decode(error.into()))?;
-                self.refer(old.id, &references(&path, snapshot)).await?;
-            }
-            Action::Deleted => self.refer(old.id, &[]).await?,
-            // It says what it said.
-            Action::Moved | Action::Superseded => {}
-        }
-        self.record(old.id, old.version + 1, snapshot, action, message).await
-    }
-
-    async fn refer(&mut self, item: Uuid, references: &[Reference]) -> sqlx::Result<()> {
-        super::graph::refer(self.tx, self.scope.tenant().as_str(), item, references).await
-    }
-
-    async fn record(
-        &mut self,
-        id: Uuid,
-        version: i64,
-        snapshot: &Snapshot,
-        action: Action,
-        message: Option<&str>,
-    ) -> Result<(), Error> {
-        sqlx::query(
-            "with head as (update knowledge.heads set changes = changes + 1 where tenant_id = $1)
-             insert into knowledge.versions (tenant_id, item_id, version, action, status, attributes, body, content_hash,
-                message, author, owner, change)
-             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10,
-                (select author from knowledge.items where tenant_id = $1 and item_id = $2),
-                (select changes + 1 from knowledge.heads where tenant_id = $1))",
-        )
-        .bind(self.scope.tenant().as_str())
-        .bind(id)
-        .bind(version)
-        .bind(action.as_str())
-        .bind(snapshot.attributes.status.as_str())
-        .bind(Json(&snapshot.attributes))
-        .bind(&snapshot.body)
-        .bind(snapshot.hash().as_slice())
-        .bind(message)
-        .bind(self.rights.subject())
-        .execute(&mut *self.tx)
-        .await?;
+        self.append(old, &snapshot, Action::Superseded, None).await?;
+        self.tell_successor(old, successor).await?;
         Ok(())
     }
+}
+
+/// Makes the snapshot that an item shall have.
+fn resolve(next: Next, path: &ItemPath, live: Option<&Stored>) -> Result<Snapshot, Error> {
+    match next {
+        Next::Draft(draft) => Ok(draft.resolve(path, live.map(|old| old.snapshot.attributes.status))?),
+        Next::Status(status) => {
+            let mut snapshot = live.ok_or(Refusal::Absent)?.snapshot.clone();
+            snapshot.attributes.status = status;
+            Ok(snapshot)
+        }
+    }
+}
+
+/// Tells whether a write takes the place of another item: when it is accepted, or is and names another now. Whatever becomes of
+/// the other later, what took its place goes on.
+fn takes_a_place(live: Option<&Stored>, wanted: &Attributes) -> bool {
+    let took = |old: &Stored| {
+        let says = &old.snapshot.attributes;
+        says.status == Status::Accepted && says.supersedes == wanted.supersedes
+    };
+    wanted.status == Status::Accepted && !live.is_some_and(took)
 }

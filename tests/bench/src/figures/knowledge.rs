@@ -6,6 +6,7 @@
 
 use aeterna_kit::auth::TenantScope;
 use aeterna_kit::ids::TenantId;
+use aeterna_policy::guard::Judge;
 use anyhow::{Result, ensure};
 use knowledge_service::access::Rights;
 use knowledge_service::archive::{MEMBERS, Member};
@@ -14,7 +15,7 @@ use knowledge_service::item::draft::Draft;
 use knowledge_service::item::{Kind, Layer, Status};
 use knowledge_service::path::ItemPath;
 use knowledge_service::query;
-use knowledge_service::store::{self, Existing, Search, Wanted};
+use knowledge_service::store::{self, By, Existing, Next, Search, Wanted};
 use serde_json::json;
 use sqlx::PgPool;
 
@@ -43,6 +44,7 @@ pub async fn measure(ground: &Ground) -> Result<Vec<Row>> {
         pool: ground.pool.clone(),
         scope: TenantScope::for_worker(TenantId::parse("knowing")?),
         rights: Rights::from_roles("bench", &["TenantAdmin".to_owned()]),
+        judge: Judge::default(),
     };
     bare.fill(ground).await?;
     let mut rows = Vec::new();
@@ -159,7 +161,7 @@ fn wanted(ground: &Ground, n: u64) -> Result<Wanted> {
     };
     Ok(Wanted {
         path: ItemPath::parse(&path_of(n))?,
-        draft,
+        next: Next::Draft(Box::new(draft)),
         demanded: Precondition::Absent,
         message: None,
     })
@@ -178,9 +180,18 @@ struct Bare {
     pool: PgPool,
     scope: TenantScope,
     rights: Rights,
+    judge: Judge,
 }
 
 impl Bare {
+    fn by(&self) -> By<'_> {
+        By {
+            scope: &self.scope,
+            rights: &self.rights,
+            judge: &self.judge,
+        }
+    }
+
     /// Gives the tenant its items, as an import does it.
     async fn fill(&self, ground: &Ground) -> Result<()> {
         let member = |n| -> Result<Member> {
@@ -192,14 +203,7 @@ impl Bare {
         };
         let members: Vec<Member> = (0..ITEMS).map(member).collect::<Result<_>>()?;
         for members in members.chunks(MEMBERS) {
-            store::import(
-                &self.pool,
-                &self.scope,
-                &self.rights,
-                members.to_vec(),
-                Existing::Refuse,
-            )
-            .await?;
+            store::import(&self.pool, self.by(), members.to_vec(), Existing::Refuse).await?;
         }
         sqlx::query("analyze knowledge.items, knowledge.versions")
             .execute(&self.pool)
@@ -229,7 +233,7 @@ impl Client<Task> for Bare {
                 ensure!(!found.hits.is_empty(), "nothing is found for {words}");
             }
             Task::Write(wanted) => {
-                let written = store::put(&self.pool, &self.scope, &self.rights, Wanted::clone(wanted)).await?;
+                let written = store::put(&self.pool, self.by(), Wanted::clone(wanted)).await?;
                 ensure!(written.stored.version == 1, "{:?}", written.stored);
             }
         }

@@ -126,6 +126,38 @@ fn targets_are_paths_paths_without_extension_and_names() {
 }
 
 #[test]
+fn a_name_is_that_of_what_is_in_force_and_never_of_a_draft() {
+    let mut nodes = vec![
+        node(0, "from.md"),
+        node(1, "x/retry.md"),
+        node(2, "teams/retry.md"),
+        node(3, "teams/blue/retry.md"),
+    ];
+    let named = |nodes: &[Node]| {
+        let found = graph(nodes.to_vec(), vec![link(0, "retry")], Vec::new()).reach(id(0), None, 1, 10);
+        found.expect("found").iter().map(|one| one.id).collect::<Vec<_>>()
+    };
+    assert_eq!(named(&nodes), [id(1)]);
+    nodes[1].status = "draft".to_owned();
+    nodes[2].status = "deprecated".to_owned();
+    assert_eq!(named(&nodes), [id(3)]);
+    nodes[3].status = "proposed".to_owned();
+    assert_eq!(named(&nodes), [id(3)]);
+    nodes[3].status = "superseded".to_owned();
+    assert_eq!(named(&nodes), [id(2)]);
+}
+
+#[test]
+fn of_more_neighbours_than_are_shown_one_more_is_found() {
+    let targets: Vec<u8> = (1..=210).collect();
+    let nodes = targets.iter().map(|n| node(*n, &format!("n{n}.md")));
+    let nodes = nodes.chain([node(0, "from.md")]).collect();
+    let links = targets.iter().map(|n| link(0, &format!("n{n}"))).collect();
+    let graph = graph(nodes, links, Vec::new());
+    assert_eq!(graph.reach(id(0), None, 1, 201).expect("found").len(), 201);
+}
+
+#[test]
 fn drafts_of_others_are_neither_shown_nor_passed() {
     let mut nodes: Vec<Node> = (0..3).map(|n| node(n, &format!("n{n}.md"))).collect();
     nodes[1].status = "draft".to_owned();
@@ -196,6 +228,11 @@ fn a_graph_reads_no_file_and_knows_no_other() {
     assert!(other.reach(id(0), None, 5, 10).expect("found").is_empty());
     assert_eq!(one.reach(id(0), None, 5, 10).expect("found").len(), 6);
     let mut session = one.session().expect("a session");
+    let limit = session
+        .ask("select current_setting('memory_limit')", &[])
+        .expect("a limit");
+    let limit = string(&limit[0], 0, 0).expect("a text");
+    assert_eq!(limit, "256.0 MiB");
     for reaching_out in [
         "select * from read_csv('/etc/hostname')",
         "attach '/tmp/other.db'",

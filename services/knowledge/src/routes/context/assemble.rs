@@ -5,6 +5,7 @@
 //! or may not be seen any more.
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json as Reply;
@@ -33,6 +34,9 @@ use crate::tokens::ENCODING;
 
 /// How long a packed context is kept.
 const LIFE: Duration = Duration::from_secs(300);
+
+/// Contexts that are put together at once: each takes a processor for as long as it takes.
+pub const AT_ONCE: usize = 4;
 
 /// What to tell, and how much.
 #[derive(Debug, Deserialize, Serialize, ToSchema)]
@@ -325,7 +329,16 @@ async fn put_together(
     beyond: Vec<(String, Reason)>,
 ) -> Result<Context, Problem> {
     let context_id: String = key.chars().rev().take(32).collect();
-    let context = tokio::task::spawn_blocking(move || build(context_id, &request, candidates, beyond))
+    let places = Arc::clone(&state.contexts);
+    let place = places.acquire_owned().await;
+    let place = place.map_err(|error| Problem::hiding(Code::Internal, "there is no place to work", &error))?;
+    // The place goes with the work: it goes on also when nobody waits any more.
+    let work = move || {
+        let context = build(context_id, &request, candidates, beyond);
+        drop(place);
+        context
+    };
+    let context = tokio::task::spawn_blocking(work)
         .await
         .map_err(|error| Problem::hiding(Code::Internal, "the context could not be put together", &error))?;
     if let Ok(bytes) = serde_json::to_vec(&context) {

@@ -16,7 +16,7 @@ use aeterna_policy::rbac::action;
 use super::assemble::Request;
 use crate::access::Rights;
 use crate::context::admit::{Found, TOLD, admit};
-use crate::context::rank::Reason;
+use crate::context::rank::{Reason, bound};
 use crate::context::{Candidate, Source, either};
 use crate::graph::Age;
 use crate::graph::one::Graph;
@@ -32,6 +32,9 @@ const ITEMS: i32 = 40;
 
 /// Neighbours of what was found that are looked at beside it, at most.
 const NEIGHBOURS: i32 = 20;
+
+/// Bytes of texts that are ordered, at most: four times what the largest budget of tokens can tell.
+const BYTES: usize = 4 << 20;
 
 /// How long the graph may take: what is gained by it is worth no more.
 const PATIENCE: Duration = Duration::from_millis(200);
@@ -75,6 +78,9 @@ pub(super) async fn gather(
     let (mut gathered, partial) = (items?, memories.is_none());
     gathered.candidates.extend(of_memories(memories.unwrap_or_default()));
     gathered.partial = partial;
+    let (kept, beyond) = bound(gathered.candidates, BYTES);
+    gathered.candidates = kept;
+    gathered.beyond.extend(beyond);
     Ok(gathered)
 }
 

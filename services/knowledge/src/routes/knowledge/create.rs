@@ -10,6 +10,7 @@ use utoipa::ToSchema;
 use aeterna_kit::auth::Caller;
 use aeterna_kit::http::extract::Json;
 use aeterna_kit::problem::{Code, Problem};
+use aeterna_policy::guard::Judge;
 
 use super::body::Body;
 use super::tag::{Form, etag};
@@ -17,7 +18,7 @@ use crate::access::Rights;
 use crate::item::Item;
 use crate::item::change::Precondition;
 use crate::state::State;
-use crate::store::{self, Outcome, Wanted, Written};
+use crate::store::{self, By, Next, Outcome, Wanted, Written};
 
 /// An item, and what writing it did.
 #[derive(Debug, Serialize, ToSchema)]
@@ -40,23 +41,33 @@ pub struct Stored {
         (status = 201, description = "Stored", body = Stored),
         (status = 200, description = "It was there before, and says the same", body = Stored),
         (status = 400, description = "The request names no tenant, or is not JSON"),
-        (status = 403, description = "The caller's roles do not allow this"),
+        (status = 403, description = "The caller's roles or the tenant's policies do not allow this"),
         (status = 409, description = "The path holds another item, or one is in its way"),
         (status = 413, description = "The body is larger than 1 MiB"),
         (status = 422, description = "The path, a field, the front matter or a section does not fit"),
         (status = 503, description = "The database is away; see Retry-After"),
     )
 )]
-pub async fn create(caller: Caller, Shared(state): Shared<State>, Json(body): Json<Body>) -> Result<Response, Problem> {
+pub async fn create(
+    caller: Caller,
+    judge: Judge,
+    Shared(state): Shared<State>,
+    Json(body): Json<Body>,
+) -> Result<Response, Problem> {
     let (path, draft, message) = body.split()?;
     let path = path.ok_or_else(|| Problem::field(Code::InvalidPath, "/path", "say where the item shall be"))?;
     let wanted = Wanted {
         path,
-        draft,
+        next: Next::Draft(Box::new(draft)),
         demanded: Precondition::Absent,
         message,
     };
-    let written = store::put(&state.pool, &caller.scope, &Rights::of(&caller), wanted).await?;
+    let by = By {
+        scope: &caller.scope,
+        rights: &Rights::of(&caller),
+        judge: &judge,
+    };
+    let written = store::put(&state.pool, by, wanted).await?;
     Ok(respond(written))
 }
 

@@ -6,13 +6,14 @@ use axum::http::{HeaderMap, StatusCode};
 use aeterna_kit::auth::Caller;
 use aeterna_kit::http::extract::Path;
 use aeterna_kit::problem::Problem;
+use aeterna_policy::guard::Judge;
 
 use super::tag::demanded;
 use crate::access::Rights;
 use crate::path::ItemPath;
 use crate::routes::refusal::path_problem;
 use crate::state::State;
-use crate::store;
+use crate::store::{self, By};
 
 /// Deletes an item. Its history stays, and its path can be written again.
 ///
@@ -26,8 +27,9 @@ use crate::store;
     ),
     responses(
         (status = 204, description = "Deleted"),
-        (status = 403, description = "The caller's roles do not allow this"),
+        (status = 403, description = "The caller's roles or the tenant's policies do not allow this"),
         (status = 404, description = "The tenant has no such item, or it was deleted before"),
+        (status = 409, description = "An accepted adr or spec is not deleted"),
         (status = 412, description = "The item is at another version"),
         (status = 422, description = "The path does not fit"),
         (status = 428, description = "Say with If-Match which version is meant"),
@@ -36,12 +38,18 @@ use crate::store;
 )]
 pub async fn delete(
     caller: Caller,
+    judge: Judge,
     Shared(state): Shared<State>,
     Path(path): Path<String>,
     headers: HeaderMap,
 ) -> Result<StatusCode, Problem> {
     let path = ItemPath::parse(&path).map_err(|error| path_problem("path", &error))?;
     let demanded = demanded(&headers)?;
-    store::delete(&state.pool, &caller.scope, &Rights::of(&caller), &path, demanded).await?;
+    let by = By {
+        scope: &caller.scope,
+        rights: &Rights::of(&caller),
+        judge: &judge,
+    };
+    store::delete(&state.pool, by, &path, demanded).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -1,16 +1,18 @@
 //! A folder as a tar archive, for who accepts `application/x-tar`.
 //!
 //! Sent while it is read, page by page; all pages show the tenant's knowledge as it was when the first was asked for. When the
-//! database goes away in between, the answer breaks off rather than ends, so half an archive is never taken for a whole one.
+//! database goes away in between, or the reader is too slow, the answer breaks off rather than ends, so half an archive is
+//! never taken for a whole one. How pieces reach their reader is told in [`pieces`].
+
+mod pieces;
+mod places;
 
 use std::io;
-use std::sync::Arc;
 
 use axum::body::{Body, Bytes};
 use axum::http::header;
 use axum::response::{IntoResponse as _, Response};
 use futures::stream;
-use tokio::sync::OwnedSemaphorePermit;
 
 use aeterna_kit::problem::{Code, Problem};
 use aeterna_policy::guard::Judge;
@@ -25,8 +27,7 @@ use crate::permissions::about_stored;
 use crate::state::State;
 use crate::store::{self, Exported};
 
-/// Exports at once: each holds up to a page of items, 25 MiB of them, as long as its reader takes. More are told to come back.
-pub const AT_ONCE: usize = 8;
+pub use places::{Place, Places};
 
 /// The media type.
 pub(super) const TAR: &str = "application/x-tar";
@@ -41,16 +42,13 @@ struct Export {
     writer: Writer,
     page: Vec<Exported>,
     judge: Judge,
-    /// Held until the last piece is taken, or the reader hangs up.
-    _place: OwnedSemaphorePermit,
 }
 
 /// Exports a folder.
 pub(super) async fn export(asked: &Asked<'_>, folder: &FolderPath) -> Result<Response, Problem> {
-    let places = Arc::clone(&asked.state.exports);
-    let place = places
-        .try_acquire_owned()
-        .map_err(|_| Problem::new(Code::Overloaded, "other folders are being exported; try again soon"))?;
+    let place = asked.state.exports.take(asked.caller.scope.tenant());
+    let place =
+        place.ok_or_else(|| Problem::new(Code::Overloaded, "other folders are being exported; try again soon"))?;
     let (pool, scope) = (&asked.state.pool, &asked.caller.scope);
     let head = store::head(pool, scope).await?;
     let begun = Export {
@@ -62,13 +60,13 @@ pub(super) async fn export(asked: &Asked<'_>, folder: &FolderPath) -> Result<Res
         writer: Writer::default(),
         page: store::export(pool, scope, asked.rights, folder, head, "").await?,
         judge: asked.judge.clone(),
-        _place: place,
     };
-    let pieces = stream::try_unfold(Some(begun), async |export| match export {
+    let pages = stream::try_unfold(Some(begun), async |export| match export {
         Some(export) => export.step().await.map(Some),
         None => Ok(None),
     });
-    Ok(([(header::CONTENT_TYPE, TAR)], Body::from_stream(pieces)).into_response())
+    let body = Body::from_stream(pieces::send(pages, place, pieces::PATIENCE));
+    Ok(([(header::CONTENT_TYPE, TAR)], body).into_response())
 }
 
 impl Export {

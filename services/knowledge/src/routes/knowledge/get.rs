@@ -193,6 +193,7 @@ impl Asked<'_> {
             }
             None => stored,
         };
+        let stored = self.hide_successor(stored).await?;
         let form = if prefers(headers, "text/markdown") {
             Form::File
         } else {
@@ -221,6 +222,19 @@ impl Asked<'_> {
             }
         }
         Ok(response)
+    }
+
+    /// Leaves out what took an item's place, where the caller may not see that.
+    async fn hide_successor(&self, mut stored: Stored) -> Result<Stored, Problem> {
+        let by = stored.superseded_by.as_deref().map(ItemPath::parse);
+        let Some(Ok(by)) = by else { return Ok(stored) };
+        let successor = store::fetch(&self.state.pool, &self.caller.scope, &by).await;
+        let successor = successor.map_err(|error| Problem::database(&error))?;
+        let may_see = successor.is_some_and(|one| {
+            self.rights.may_read(&one.author, one.snapshot.attributes.status) && self.check(&one).is_ok()
+        });
+        stored.superseded_by.take_if(|_| !may_see);
+        Ok(stored)
     }
 
     pub(super) async fn folder(&self, folder: &FolderPath, headers: &HeaderMap) -> Result<Response, Problem> {
@@ -255,14 +269,51 @@ impl Asked<'_> {
     }
 }
 
-/// Tells whether the caller names a media type before JSON, or before whatever there is.
+/// Tells whether the caller prefers a media type to JSON, or to whatever there is: by its weight, and of equal ones by its place.
 fn prefers(headers: &HeaderMap, wanted: &str) -> bool {
-    headers
+    let named = headers
         .get_all(header::ACCEPT)
         .iter()
         .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .map(|kind| kind.split(';').next().unwrap_or_default().trim())
-        .find(|kind| [wanted, "application/json", "*/*"].contains(kind))
-        == Some(wanted)
+        .flat_map(|value| value.split(','));
+    let mut best = (0.0, "");
+    for (weight, kind) in named.map(weighed) {
+        if [wanted, "application/json", "*/*"].contains(&kind) && weight > best.0 {
+            best = (weight, kind);
+        }
+    }
+    best.1 == wanted
+}
+
+/// Reads `text/markdown;q=0.5`; who says no weight says 1.
+fn weighed(kind: &str) -> (f64, &str) {
+    let mut parts = kind.split(';').map(str::trim);
+    let name = parts.next().unwrap_or_default();
+    let weight = parts.find_map(|part| part.strip_prefix("q=").or(part.strip_prefix("Q=")));
+    // A weight that is none asks for nothing.
+    (weight.map_or(1.0, |weight| weight.parse().unwrap_or(0.0)), name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_heavier_form_wins_and_of_equal_ones_the_first() {
+        for (accept, file) in [
+            ("text/markdown", true),
+            ("application/json, text/markdown", false),
+            ("text/markdown, application/json", true),
+            ("text/markdown;q=0.5, application/json", false),
+            ("application/json;q=0.5, text/markdown;q=0.8", true),
+            ("*/*;q=0.1, text/markdown; q=0.2", true),
+            ("text/markdown;q=0", false),
+            ("text/markdown;q=many", false),
+            ("text/html, */*", false),
+        ] {
+            let headers = HeaderMap::from_iter([(header::ACCEPT, HeaderValue::from_static(accept))]);
+            assert_eq!(prefers(&headers, "text/markdown"), file, "{accept}");
+        }
+        assert!(!prefers(&HeaderMap::new(), "text/markdown"));
+    }
 }

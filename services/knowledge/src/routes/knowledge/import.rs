@@ -20,7 +20,7 @@ use crate::path::FolderPath;
 use crate::permissions::about_draft;
 use crate::routes::refusal::path_problem;
 use crate::state::State;
-use crate::store::{self, Failed, Outcome};
+use crate::store::{self, By, Failed, Outcome};
 
 /// Where to, and over what.
 #[derive(Debug, Default, Deserialize, IntoParams)]
@@ -120,11 +120,16 @@ pub async fn import(
         Existing::Keep => store::Existing::Keep,
         Existing::Replace => store::Existing::Replace,
     };
-    let imported = store::import(&state.pool, &caller.scope, &rights, members, existing).await?;
+    let by = By {
+        scope: &caller.scope,
+        rights: &rights,
+        judge: &judge,
+    };
+    let imported = store::import(&state.pool, by, members, existing).await?;
     Ok(Reply(report(imported)))
 }
 
-/// Asks the policies about each file, as about one that is written alone.
+/// Asks the policies about each file before anything is written; what is at their paths is asked about when it is known.
 fn judge_members(judge: &Judge, members: &[Member]) -> Result<(), Problem> {
     let fault = |member: &Member| {
         let about = about_draft(&member.path, &Draft::new(member.text.clone()));
@@ -190,6 +195,7 @@ impl From<Failed> for Problem {
         let message = failed.to_string();
         match failed {
             Failed::Members(faults) => of_faults(Code::ImportRefused, &message, faults),
+            Failed::Forbidden(faults) => of_faults(Code::Forbidden, &message, faults),
             Failed::Store(error) => error.into(),
         }
     }

@@ -7,6 +7,7 @@ use axum::response::Response;
 use aeterna_kit::auth::Caller;
 use aeterna_kit::http::extract::Path;
 use aeterna_kit::problem::{Code, Problem};
+use aeterna_policy::guard::Judge;
 
 use super::body::{Body, Document};
 use super::create::{Stored, respond};
@@ -16,7 +17,7 @@ use crate::item::draft::Draft;
 use crate::path::ItemPath;
 use crate::routes::refusal::path_problem;
 use crate::state::State;
-use crate::store::{self, Wanted};
+use crate::store::{self, By, Next, Wanted};
 
 /// Writes an item: a new one, or the next version of the one that If-Match names. The same content again changes nothing.
 ///
@@ -34,7 +35,7 @@ use crate::store::{self, Wanted};
         (status = 201, description = "Stored", body = Stored),
         (status = 200, description = "Changed, or unchanged because it said this before", body = Stored),
         (status = 400, description = "The request names no tenant, is not JSON, or a header does not fit"),
-        (status = 403, description = "The caller's roles do not allow this"),
+        (status = 403, description = "The caller's roles or the tenant's policies do not allow this"),
         (status = 404, description = "If-Match, and nothing is there"),
         (status = 409, description = "What was accepted does not change, or the life of an item does not go there"),
         (status = 412, description = "The item is at another version"),
@@ -46,6 +47,7 @@ use crate::store::{self, Wanted};
 )]
 pub async fn put(
     caller: Caller,
+    judge: Judge,
     Shared(state): Shared<State>,
     Path(path): Path<String>,
     headers: HeaderMap,
@@ -65,10 +67,15 @@ pub async fn put(
     };
     let wanted = Wanted {
         path,
-        draft,
+        next: Next::Draft(Box::new(draft)),
         demanded: demanded(&headers)?,
         message,
     };
-    let written = store::put(&state.pool, &caller.scope, &Rights::of(&caller), wanted).await?;
+    let by = By {
+        scope: &caller.scope,
+        rights: &Rights::of(&caller),
+        judge: &judge,
+    };
+    let written = store::put(&state.pool, by, wanted).await?;
     Ok(respond(written))
 }

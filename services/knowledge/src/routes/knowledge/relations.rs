@@ -108,20 +108,16 @@ pub(super) async fn find(asked: &Asked<'_>, stored: &Stored) -> Result<Relations
 }
 
 async fn direct(asked: &Asked<'_>, from: Uuid, limit: i64) -> Result<Vec<Reached>, Problem> {
-    let found = store::neighbours(&asked.state.pool, &asked.caller.scope, from, limit).await?;
-    let mut reached: Vec<Reached> = Vec::with_capacity(found.len());
-    for one in found {
-        if reached.iter().all(|known| known.id != one.id) {
-            reached.push(Reached {
-                id: one.id,
-                depth: 1,
-                came: from,
-                relation: one.relation,
-                direction: one.direction,
-            });
-        }
-    }
-    Ok(reached)
+    let (pool, scope) = (&asked.state.pool, &asked.caller.scope);
+    let found = store::neighbours(pool, scope, asked.rights, from, limit).await?;
+    let reached = found.into_iter().map(|one| Reached {
+        id: one.id,
+        depth: 1,
+        came: from,
+        relation: one.relation,
+        direction: one.direction,
+    });
+    Ok(reached.collect())
 }
 
 /// Puts ways together. Whatever the graph says: an item that is not there for the reader is not shown, nor is a way over it.

@@ -5,7 +5,7 @@ use axum::extract::State as Shared;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, json};
+use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 use utoipa::ToSchema;
 
@@ -14,20 +14,25 @@ use aeterna_kit::hex::hex;
 use aeterna_kit::http::extract::Json;
 use aeterna_kit::problem::{Code, Problem};
 use aeterna_policy::guard::Judge;
+use aeterna_policy::rbac::action;
 
 use super::material::{EventBody, Material, collect};
 use crate::access::Rights;
-use crate::item::change::Precondition;
+use crate::item::change::{Precondition, Refusal};
 use crate::item::draft::Draft;
-use crate::item::{Item, Kind, Layer, Status};
+use crate::item::{Item, Kind, Layer, Status, Stored};
 use crate::notes::Sections;
 use crate::notes::plain::{line, plain};
 use crate::notes::redact::redact;
 use crate::path::ItemPath;
-use crate::permissions::about_draft;
+use crate::permissions::{about, about_stored};
 use crate::routes::knowledge::create::location;
 use crate::state::State;
-use crate::store::{self, Outcome, Wanted};
+use crate::store::{self, By, Next, Outcome, Wanted};
+
+/// Who makes notes.
+const EXTRACTIVE: &str = "extractive";
+const MODEL: &str = "model";
 
 /// What to make a note of: exactly one of events, text and sourceRefs.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -81,7 +86,7 @@ pub struct Note {
     pub unchanged: bool,
 }
 
-/// Makes a note, as a draft. The same material gives the same note, once.
+/// Makes a note, as a draft. The same material of the same caller gives the same note, once.
 ///
 /// # Errors
 /// Those of the document.
@@ -90,9 +95,9 @@ pub struct Note {
     responses(
         (status = 201, description = "The note, a draft below notes/", body = Note),
         (status = 200, description = "The same note was there before", body = Note),
-        (status = 403, description = "The caller's roles do not allow this"),
+        (status = 403, description = "The caller's roles or the tenant's policies do not allow this"),
         (status = 404, description = "A source is not there"),
-        (status = 409, description = "The note that was made of this before was changed since"),
+        (status = 409, description = "The note that was made of this before was changed since, or is asked for otherwise"),
         (status = 422, description = "A field does not fit, or there is too little to make a note of"),
         (status = 503, description = "The database is away; see Retry-After"),
     )
@@ -111,40 +116,96 @@ pub async fn create(
         ));
     }
     let material = collect(&state, &caller, &judge, &request).await?;
-    let Made {
-        path,
-        draft,
-        sections,
-        generator,
-        redactions,
-        quality,
-    } = make(&state, &request, &material).await?;
-    judge.check(about_draft(&path, &draft))?;
+    let path = path_of(&caller.subject, &material)?;
+    let what = [Kind::Note.as_str(), request.layer.as_str(), Status::Draft.as_str()];
+    judge.check(about(action::KNOWLEDGE_PROPOSE, path.as_str(), what))?;
+    // A model says it differently each time: what was made of this before is looked for first.
+    if let Some(before) = before(&state, &caller, &path).await? {
+        judge.check(about_stored(
+            action::KNOWLEDGE_READ,
+            path.as_str(),
+            &before.snapshot.attributes,
+        ))?;
+        if !is_as_asked(&before, &request) {
+            let version = before.version;
+            return Err(store::Error::Refused(Refusal::Taken { version }).into());
+        }
+        return Ok(respond(StatusCode::OK, remember(before)));
+    }
+    let made = make(&state, &request, &material, &path).await?;
     let wanted = Wanted {
         path,
-        draft,
+        next: Next::Draft(Box::new(made.draft)),
         demanded: Precondition::Absent,
         message: None,
     };
-    let written = store::put(&state.pool, &caller.scope, &rights, wanted).await?;
+    let by = By {
+        scope: &caller.scope,
+        rights: &rights,
+        judge: &judge,
+    };
+    let written = store::put(&state.pool, by, wanted).await?;
     let unchanged = written.outcome == Outcome::Unchanged;
     let status = if unchanged { StatusCode::OK } else { StatusCode::CREATED };
-    let location = [(header::LOCATION, location(&written.stored.path))];
     let note = Note {
         item: Item::from(written.stored),
-        sections,
-        quality_score: quality,
+        sections: made.sections,
+        quality_score: made.quality,
         source_count: material.sources,
-        redactions,
-        generator,
+        redactions: made.redactions,
+        generator: made.generator,
         unchanged,
     };
-    Ok((status, location, Reply(note)).into_response())
+    Ok(respond(status, note))
+}
+
+fn respond(status: StatusCode, note: Note) -> Response {
+    let location = [(header::LOCATION, location(&note.item.path))];
+    (status, location, Reply(note)).into_response()
+}
+
+/// Fetches the caller's note at a path.
+async fn before(state: &State, caller: &Caller, path: &ItemPath) -> Result<Option<Stored>, Problem> {
+    let stored = store::fetch(&state.pool, &caller.scope, path).await;
+    let stored = stored.map_err(|error| Problem::database(&error))?;
+    // What is somebody else's is in the way; whoever writes is told so.
+    Ok(stored.filter(|one| !one.deleted && one.author == caller.subject))
+}
+
+/// Tells whether a note is as it was made, and as it is asked for now.
+fn is_as_asked(before: &Stored, request: &Request) -> bool {
+    let says = &before.snapshot.attributes;
+    let mut tags: Vec<String> = request.tags.iter().map(|tag| redact(tag).text).collect();
+    tags.sort();
+    tags.dedup();
+    let titled = request.title.as_ref().map(|title| redact(title).text);
+    before.created_at == before.updated_at
+        && (says.kind, says.layer) == (Kind::Note, request.layer)
+        && says.tags == tags
+        && titled.is_none_or(|title| title == says.title)
+}
+
+/// Tells of a note what was told when it was made.
+fn remember(before: Stored) -> Note {
+    let said = |name: &str| before.snapshot.attributes.metadata.get(name);
+    let count = |name: &str| said(name).and_then(|count| usize::try_from(count.as_u64()?).ok());
+    let model = said("model").and_then(|model| model.as_str()).map(str::to_owned);
+    Note {
+        sections: Sections::read(&before.snapshot.body),
+        quality_score: said("qualityScore").and_then(Value::as_f64).unwrap_or_default(),
+        source_count: count("sourceCount").unwrap_or_default(),
+        redactions: count("redactions").unwrap_or_default(),
+        generator: Generator {
+            kind: if model.is_some() { MODEL } else { EXTRACTIVE },
+            model,
+        },
+        unchanged: true,
+        item: Item::from(before),
+    }
 }
 
 /// A note that can be written.
 struct Made {
-    path: ItemPath,
     draft: Draft,
     sections: Sections,
     generator: Generator,
@@ -153,28 +214,28 @@ struct Made {
 }
 
 /// Asks the model if there is one, and does without it where it fails, or says what cannot be an item.
-async fn make(state: &State, request: &Request, material: &Material) -> Result<Made, Problem> {
+async fn make(state: &State, request: &Request, material: &Material, path: &ItemPath) -> Result<Made, Problem> {
     if let Some(model) = &state.model {
         let said = model.distil(&material.text).await;
         let said = said.inspect_err(|error| tracing::info!(%error, "a note is made without the model"));
         if let Ok(said) = said {
             let (sections, redactions) = clean(&said);
             let generator = Generator {
-                kind: "model",
+                kind: MODEL,
                 model: Some(model.name.clone()),
             };
-            let made = compose(request, material, sections, generator, redactions)?;
-            match made.draft.clone().resolve(&made.path, None) {
+            let made = compose(request, material, sections, generator, redactions);
+            match made.draft.clone().resolve(path, None) {
                 Ok(_) => return Ok(made),
                 Err(error) => tracing::info!(%error, "what the model says is no note: it is made without"),
             }
         }
     }
     let generator = Generator {
-        kind: "extractive",
+        kind: EXTRACTIVE,
         model: None,
     };
-    compose(request, material, material.sections.clone(), generator, 0)
+    Ok(compose(request, material, material.sections.clone(), generator, 0))
 }
 
 /// Makes the note of what was found; `redactions` of it come from what the model said.
@@ -184,7 +245,7 @@ fn compose(
     sections: Sections,
     generator: Generator,
     redactions: usize,
-) -> Result<Made, Problem> {
+) -> Made {
     let mut redactions = material.redactions + redactions;
     let title = title(request, &sections, &mut redactions);
     let tags = request.tags.iter().map(|tag| {
@@ -194,11 +255,13 @@ fn compose(
     });
     let tags = tags.collect();
     let quality = sections.quality(material.sources);
-    let metadata = json!({
+    let mut metadata = json!({
         "generator": generator.kind, "qualityScore": quality, "redactions": redactions,
         "sourceCount": material.sources, "sources": material.references,
     });
-    let path = path_of(&title, material)?;
+    if let Some(model) = &generator.model {
+        metadata["model"] = json!(model);
+    }
     let draft = Draft {
         content: sections.render(&title),
         title: Some(title),
@@ -209,14 +272,13 @@ fn compose(
         metadata: Some(metadata.as_object().cloned().unwrap_or_else(Map::new)),
         ..Draft::default()
     };
-    Ok(Made {
-        path,
+    Made {
         draft,
         sections,
         generator,
         redactions,
         quality,
-    })
+    }
 }
 
 /// What a model says may hold a secret as well; returns how many it held.
@@ -255,21 +317,14 @@ fn title(request: &Request, sections: &Sections, redactions: &mut usize) -> Stri
     }
 }
 
-/// A path that the same material always gives.
-fn path_of(title: &str, material: &Material) -> Result<ItemPath, Problem> {
-    let slug: String = title
-        .to_lowercase()
-        .split(|c: char| !c.is_ascii_alphanumeric())
-        .filter(|word| !word.is_empty())
-        .take(8)
-        .collect::<Vec<_>>()
-        .join("-")
-        .chars()
-        .take(60)
-        .collect();
-    let hash = hex(&Sha256::digest(&material.text));
-    let hash = hash.get(..12).unwrap_or_default();
-    let slug = if slug.is_empty() { "note" } else { &slug };
-    ItemPath::parse(&format!("notes/{slug}-{hash}.md"))
+/// A path that the same material of the same caller's always gives, whoever distils it.
+fn path_of(subject: &str, material: &Material) -> Result<ItemPath, Problem> {
+    let mut hash = Sha256::new();
+    hash.update(subject);
+    hash.update([0]);
+    hash.update(&material.text);
+    let hash = hex(&hash.finalize());
+    let name = hash.get(..24).unwrap_or_default();
+    ItemPath::parse(&format!("notes/{name}.md"))
         .map_err(|error| Problem::hiding(Code::Internal, "the note has no place", &error))
 }

@@ -158,7 +158,7 @@ async fn of_references(state: &State, caller: &Caller, judge: &Judge, paths: &[S
             .map_err(|error| Problem::database(&error))?
             .filter(|one| !one.deleted && rights.may_read(&one.author, one.snapshot.attributes.status))
             .ok_or_else(|| absent(&path))?;
-        // A draft of the caller's must not reach others by way of a note about it.
+        // An editor reads the drafts of others; by way of a note about one it would reach others still.
         if stored.snapshot.attributes.status == Status::Draft && stored.author != caller.subject {
             return Err(absent(&path));
         }

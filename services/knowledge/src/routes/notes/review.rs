@@ -12,14 +12,12 @@ use aeterna_policy::guard::Judge;
 
 use crate::access::Rights;
 use crate::item::change::Precondition;
-use crate::item::draft::Draft;
-use crate::item::{Kind, Status, front_matter};
+use crate::item::{Kind, Status};
 use crate::path::ItemPath;
-use crate::permissions::{about_stored, required};
 use crate::routes::knowledge::create::{Stored, respond};
 use crate::routes::refusal::{absent, path_problem};
 use crate::state::State;
-use crate::store::{self, Wanted};
+use crate::store::{self, By, Next, Wanted};
 
 /// Where a review leads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
@@ -93,26 +91,24 @@ pub async fn review(
         return Err(Problem::field(Code::InvalidBody, "/comment", message));
     }
     let rights = Rights::of(&caller);
-    let stored = store::fetch(&state.pool, &caller.scope, &path)
+    store::fetch(&state.pool, &caller.scope, &path)
         .await
         .map_err(|error| Problem::database(&error))?
         .filter(|one| !one.deleted && one.snapshot.attributes.kind == Kind::Note)
         .filter(|one| rights.may_read(&one.author, one.snapshot.attributes.status))
         .ok_or_else(|| absent(&path))?;
-    let mut next = stored.snapshot;
-    next.attributes.status = request.decision.status();
-    judge.check(about_stored(
-        required(Some(next.attributes.status)),
-        path.as_str(),
-        &next.attributes,
-    ))?;
     let wanted = Wanted {
         path,
-        // As a file it is read back as it is, whatever its text begins with.
-        draft: Draft::new(front_matter::render(&next)),
+        // What it says is what it says when its turn comes, whatever was read here.
+        next: Next::Status(request.decision.status()),
         demanded: Precondition::Version(request.version),
         message: request.comment,
     };
-    let written = store::put(&state.pool, &caller.scope, &rights, wanted).await?;
+    let by = By {
+        scope: &caller.scope,
+        rights: &rights,
+        judge: &judge,
+    };
+    let written = store::put(&state.pool, by, wanted).await?;
     Ok(respond(written))
 }

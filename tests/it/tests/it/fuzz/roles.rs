@@ -100,12 +100,7 @@ async fn knowledge_keeps_to_the_matrix_on_every_route_where_policies_decide() ->
     let world = World::start(300).await?;
     let service = world.knowledge().await?;
     let learnt = expect_the_matrix(&owner::knowledge(&service).await?).await?;
-    let all = [
-        "knowledge.edit",
-        "knowledge.propose",
-        "knowledge.read",
-        "knowledge.search",
-    ];
+    let all = ["knowledge.propose", "knowledge.read", "knowledge.search"];
     ensure!(all.iter().all(|name| learnt.contains(name)), "{learnt:?}");
     Ok(())
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::Read as _;
 
+use aeterna_kit::ids::TenantId;
 use anyhow::{Result, ensure};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -11,11 +12,11 @@ use tokio::io::AsyncWriteExt as _;
 use super::service::{ADMIN, As, Service, wait_until};
 use crate::api::service::{Answer, send};
 
-const TAR: &str = "application/x-tar";
-const ADR: &str = "# Store\n## Context\nWe need one.\n## Decision\nPostgres.\n## Consequences\nWe run it.\n";
-const DEVELOPER: As = As("acme", "dev", "Developer");
+pub(super) const TAR: &str = "application/x-tar";
+pub(super) const ADR: &str = "# Store\n## Context\nWe need one.\n## Decision\nPostgres.\n## Consequences\nWe run it.\n";
+pub(super) const DEVELOPER: As = As("acme", "dev", "Developer");
 
-fn archive(files: &[(&str, &str)]) -> Result<Vec<u8>> {
+pub(super) fn archive(files: &[(&str, &str)]) -> Result<Vec<u8>> {
     let mut builder = tar::Builder::new(Vec::new());
     for (name, content) in files {
         let mut header = tar::Header::new_gnu();
@@ -25,7 +26,7 @@ fn archive(files: &[(&str, &str)]) -> Result<Vec<u8>> {
     Ok(builder.into_inner()?)
 }
 
-async fn export(service: &Service, who: As, folder: &str) -> Result<Vec<u8>> {
+pub(super) async fn export(service: &Service, who: As, folder: &str) -> Result<Vec<u8>> {
     let path = format!("/knowledge/{folder}");
     let request = service.request(who, Method::GET, &path).header("Accept", TAR);
     let answer = request.send().await?.error_for_status()?;
@@ -33,7 +34,7 @@ async fn export(service: &Service, who: As, folder: &str) -> Result<Vec<u8>> {
     Ok(answer.bytes().await?.to_vec())
 }
 
-async fn import(service: &Service, who: As, query: &str, archive: Vec<u8>) -> Result<Answer> {
+pub(super) async fn import(service: &Service, who: As, query: &str, archive: Vec<u8>) -> Result<Answer> {
     let path = format!("/knowledge/import?{query}");
     let request = service.request(who, Method::POST, &path).header("Content-Type", TAR);
     send(request.body(archive)).await
@@ -55,7 +56,7 @@ fn names(archive: &[u8]) -> Result<Vec<String>> {
     Ok(files(archive)?.into_iter().map(|(name, _)| name).collect())
 }
 
-fn faults(answer: &Answer) -> BTreeMap<&str, &str> {
+pub(super) fn faults(answer: &Answer) -> BTreeMap<&str, &str> {
     let errors = answer.body["errors"].as_array().into_iter().flatten();
     errors
         .filter_map(|error| Some((error["pointer"].as_str()?, error["message"].as_str()?)))
@@ -182,7 +183,10 @@ async fn a_bad_file_refuses_the_whole_archive_and_is_named() -> Result<()> {
         ("a.md", note),
         ("b.md", "---\nkind: adr\nlayer: team\n---\n# No sections\n"),
         ("A.md", note),
-        ("c.md", "---\nkind: note\nlayer: team\nstatus: superseded\n---\ntext"),
+        (
+            "c.md",
+            "---\nkind: note\nlayer: team\nsupersedes: c.md\nstatus: accepted\n---\ntext",
+        ),
         ("d.md", "---\nkind: [\n---\ntext"),
     ])?;
     let refused = import(&service, ADMIN, "", bad).await?;
@@ -343,15 +347,16 @@ async fn an_import_keeps_its_place_until_it_is_stored() -> Result<()> {
 async fn of_too_many_exports_at_once_some_are_told_to_come_back() -> Result<()> {
     let service = Service::start().await?;
     service.note(ADMIN, "a.md", "text").await?.expect(201)?;
-    let exports = std::sync::Arc::clone(&service.state.exports);
-    let all = exports.available_permits();
-    let taken = exports.clone().acquire_many_owned(u32::try_from(all)?).await?;
+    let exports = &service.state.exports;
+    let taken: Vec<_> = ["acme", "globex", "initech"]
+        .iter()
+        .flat_map(|name| std::iter::repeat_n(*name, 3))
+        .map(|name| Ok(exports.take(&TenantId::parse(name)?)))
+        .collect::<Result<_>>()?;
+    ensure!(exports.taken() == 8, "{} are taken", exports.taken());
     let request = service.request(ADMIN, Method::GET, "/knowledge/").header("Accept", TAR);
     send(request).await?.expect_problem(503, "OVERLOADED")?;
     drop(taken);
     export(&service, ADMIN, "").await?;
-    wait_until("the place is given back", async || {
-        Ok(exports.available_permits() == all)
-    })
-    .await
+    wait_until("the place is given back", async || Ok(exports.taken() == 0)).await
 }

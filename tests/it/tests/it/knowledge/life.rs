@@ -126,3 +126,39 @@ async fn of_two_who_change_the_same_version_one_is_told_so() -> Result<()> {
     }
     Ok(())
 }
+
+#[tokio::test]
+async fn what_took_a_place_goes_on_when_the_other_is_gone_and_a_new_life_has_its_own_successor() -> Result<()> {
+    let service = Service::start().await?;
+    let policy = |path: &str, rule: &str, supersedes: Option<&str>| {
+        let content = format!("## Scope\nAll.\n## Rules\n{rule}\n");
+        json!({"path": path, "content": content, "kind": "policy", "layer": "company", "status": "accepted",
+            "supersedes": supersedes})
+    };
+    let post = async |body: Value| service.post(ADMIN, "/knowledge", &body).await?.expect(201);
+    let successor =
+        async || -> Result<Value> { Ok(service.get(ADMIN, "/knowledge/a.md").await?.body["supersededBy"].clone()) };
+    post(policy("a.md", "One.", None)).await?;
+    post(policy("b.md", "Two.", Some("a.md"))).await?;
+    ensure!(successor().await? == "b.md");
+    let delete = service.request(ADMIN, reqwest::Method::DELETE, "/knowledge/a.md");
+    crate::api::service::send(delete.header("If-Match", "*"))
+        .await?
+        .expect(204)?;
+    let edited = policy("b.md", "Two and a half.", Some("a.md"));
+    service.put(ADMIN, "b.md", &edited).await?.expect(200)?;
+    // Another life begins at the path: nothing has taken its place yet.
+    post(policy("a.md", "Anew.", None)).await?;
+    ensure!(successor().await? == Value::Null);
+    post(policy("c.md", "Three.", Some("a.md"))).await?;
+    ensure!(successor().await? == "c.md");
+    // Who names another predecessor takes its place, though it was accepted before.
+    post(policy("d.md", "Four.", None)).await?;
+    service
+        .put(ADMIN, "c.md", &policy("c.md", "Three.", Some("d.md")))
+        .await?
+        .expect(200)?;
+    let superseded = service.get(ADMIN, "/knowledge/d.md").await?;
+    ensure!(superseded.body["status"] == "superseded", "{}", superseded.text);
+    Ok(())
+}

@@ -14,4 +14,5 @@ mod rights;
 mod search;
 pub mod service;
 mod tenants;
+mod transfers;
 mod worth;

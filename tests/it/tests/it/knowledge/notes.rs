@@ -1,14 +1,17 @@
 //! Notes: distilled, without secrets, reviewed.
 
 use std::net::Ipv4Addr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use aeterna_testkit::Postgres;
 use anyhow::{Result, ensure};
+use axum::http::HeaderMap;
 use axum::routing::post;
 use axum::{Json, Router};
 use serde_json::{Value, json};
 
-use super::service::{ADMIN, As, Service};
+use super::service::{ADMIN, As, Service, wait_until};
 
 const AGENT: As = As("acme", "bot", "Agent");
 
@@ -206,5 +209,141 @@ async fn a_model_sees_no_secret_its_answer_is_cleaned_and_it_may_fail() -> Resul
         let redactions = if kind == "model" { 2 } else { 1 };
         ensure!(note.body["redactions"] == redactions, "{}", note.text);
     }
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_same_material_gives_each_author_one_note_though_a_model_never_says_the_same_twice() -> Result<()> {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+    let url = format!("http://{}/v1", listener.local_addr()?);
+    let count = Arc::clone(&asked);
+    let reply = async move || {
+        let n = count.fetch_add(1, Ordering::SeqCst);
+        let said =
+            json!({"problem": format!("It was slow, way {n}."), "solution": "An index.", "patterns": ["Look first"]});
+        Json(json!({"choices": [{"message": {"content": said.to_string()}}]}))
+    };
+    let router = Router::new().route("/v1/chat/completions", post(reply));
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    let options = [
+        "--auth-mode",
+        "disabled",
+        "--notes-model-url",
+        &url,
+        "--notes-model",
+        "any",
+    ];
+    let service = Service::start_on(Postgres::shared().await?, &options).await?;
+    let first = service.post(AGENT, "/notes", &events()).await?;
+    first.expect(201)?;
+    let again = service.post(AGENT, "/notes", &events()).await?;
+    again.expect(200)?;
+    for field in [
+        "path",
+        "title",
+        "sections",
+        "generator",
+        "qualityScore",
+        "sourceCount",
+        "redactions",
+    ] {
+        ensure!(again.body[field] == first.body[field], "{field}: {}", again.text);
+    }
+    ensure!(
+        again.body["unchanged"] == true && asked.load(Ordering::SeqCst) == 1,
+        "it was asked again"
+    );
+    // Another makes one of its own; a draft of somebody else's is in nobody's way.
+    let others = service
+        .post(As("acme", "ben", "Developer"), "/notes", &events())
+        .await?;
+    others.expect(201)?;
+    ensure!(others.body["path"] != first.body["path"], "{}", others.text);
+    // What is asked for otherwise is another note than the one that is there.
+    let mut titled = events();
+    titled["title"] = json!("Another");
+    service
+        .post(AGENT, "/notes", &titled)
+        .await?
+        .expect_problem(409, "KNOWLEDGE_CONFLICT")
+}
+
+#[tokio::test]
+async fn the_key_of_the_model_comes_from_a_file() -> Result<()> {
+    let key = tempfile::NamedTempFile::new()?;
+    std::fs::write(key.path(), "k3y\n")?;
+    let seen: Arc<Mutex<Option<String>>> = Arc::default();
+    let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+    let url = format!("http://{}/v1", listener.local_addr()?);
+    let kept = Arc::clone(&seen);
+    let reply = async move |headers: HeaderMap| {
+        let given = headers.get("authorization").and_then(|value| value.to_str().ok());
+        *kept.lock().expect("no panic") = given.map(str::to_owned);
+        Json(json!({}))
+    };
+    let router = Router::new().route("/v1/chat/completions", post(reply));
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    let file = key.path().to_string_lossy().into_owned();
+    let mut options = vec![
+        "--auth-mode",
+        "disabled",
+        "--notes-model-url",
+        &url,
+        "--notes-model",
+        "any",
+    ];
+    options.extend(["--notes-model-key-file", &file]);
+    let service = Service::start_on(Postgres::shared().await?, &options).await?;
+    service.post(AGENT, "/notes", &events()).await?.expect(201)?;
+    let given = seen.lock().expect("no panic").take();
+    ensure!(given.as_deref() == Some("Bearer k3y"), "{given:?}");
+    options.pop();
+    options.push("/no/such/file");
+    let failed = Service::start_on(Postgres::shared().await?, &options).await;
+    let why = failed.err().map(|error| format!("{error:#}")).unwrap_or_default();
+    ensure!(why.contains("NOTES_MODEL_KEY_FILE"), "{why}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_review_never_brings_an_older_text_back() -> Result<()> {
+    let service = Service::start().await?;
+    let note = service.post(AGENT, "/notes", &events()).await?;
+    let path = note.body["path"].as_str().unwrap_or_default().to_owned();
+    let mut held = service.root.begin().await?;
+    sqlx::query("select from knowledge.heads for update")
+        .execute(&mut *held)
+        .await?;
+    let waiting = async |many: i64| {
+        wait_until("they wait for their turn", async || {
+            let query = "select count(*) from pg_stat_activity
+                where datname = current_database() and wait_event_type = 'Lock'";
+            let found: i64 = sqlx::query_scalar(query).fetch_one(&service.root).await?;
+            Ok(found == many)
+        })
+        .await
+    };
+    let newer = json!({"content": "A newer text.", "kind": "note", "layer": "team"});
+    let change = service.put(AGENT, &path, &newer);
+    // It has read version 1 when version 2 is written, and says version 2.
+    let body = json!({"path": path, "version": 2, "decision": "propose"});
+    let review = async {
+        waiting(1).await?;
+        service.post(AGENT, "/notes/review", &body).await
+    };
+    let release = async {
+        waiting(2).await?;
+        Ok(held.rollback().await?)
+    };
+    let (changed, reviewed, ()) = tokio::try_join!(change, review, release)?;
+    changed.expect(200)?;
+    reviewed.expect(200)?;
+    let now = service.get(AGENT, &format!("/knowledge/{path}")).await?;
+    ensure!(
+        now.body["content"] == "A newer text.\n" && now.body["status"] == "proposed",
+        "{}",
+        now.text
+    );
     Ok(())
 }

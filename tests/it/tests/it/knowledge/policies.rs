@@ -172,3 +172,140 @@ async fn a_role_that_was_given_or_taken_away_counts_in_the_handlers() -> Result<
         .await?
         .expect_problem(404, "KNOWLEDGE_NOT_FOUND")
 }
+
+/// A world whose policy comes after what was stored: to each path its attributes.
+async fn forbid(world: &World, service: &Service, text: &str, probe: &str) -> Result<()> {
+    world.governance.enforce("acme", "later", text).await?;
+    wait_until("the policy counts", async || {
+        let body = json!({"content": "probe", "kind": "note", "layer": "company", "status": "accepted"});
+        Ok(service.put(ADMIN, probe, &body).await?.status == 403)
+    })
+    .await
+}
+
+async fn delete(service: &Service, who: As, path: &str) -> Result<Answer> {
+    let request = service.request(who, Method::DELETE, &format!("/knowledge/{path}"));
+    send(request.header("If-Match", "*")).await
+}
+
+fn item(path: &str, content: &str, layer: &str, status: &str) -> serde_json::Value {
+    json!({"path": path, "content": content, "kind": "note", "layer": layer, "status": status})
+}
+
+#[tokio::test]
+async fn what_a_request_does_not_say_of_an_item_the_policies_are_told_by_its_row() -> Result<()> {
+    let world = World::start(300).await?;
+    let service = world.knowledge().await?;
+    for (path, layer) in [("company.md", "company"), ("team.md", "team"), ("probe.md", "company")] {
+        let body = item(path, "as it was", layer, "accepted");
+        service.post(ADMIN, "/knowledge", &body).await?.expect(201)?;
+    }
+    let text = r#"forbid (principal, action in [Action::"knowledge.propose", Action::"knowledge.edit", Action::"knowledge.accept"],
+        resource) when { resource has layer && resource.layer == "company" };"#;
+    forbid(&world, &service, text, "probe.md").await?;
+    for body in [
+        json!({"content": "other", "kind": "note", "layer": "team"}),
+        json!({"content": "other", "kind": "note", "layer": "team", "status": "accepted"}),
+        json!({"content": "as it was", "kind": "note", "layer": "team", "status": "deprecated"}),
+    ] {
+        let refused = service.put(ADMIN, "company.md", &body).await?;
+        refused.expect_problem(403, "FORBIDDEN")?;
+    }
+    delete(&service, ADMIN, "company.md")
+        .await?
+        .expect_problem(403, "FORBIDDEN")?;
+    let team = archive("company.md", "status: accepted\n")?;
+    let request = service.request(ADMIN, Method::POST, "/knowledge/import?existing=replace");
+    let refused = send(request.header("Content-Type", TAR).body(team)).await?;
+    refused.expect_problem(403, "FORBIDDEN")?;
+    ensure!(refused.body["errors"][0]["pointer"] == "company.md", "{}", refused.text);
+    let kept = service.get(ADMIN, "/knowledge/company.md").await?;
+    ensure!(
+        kept.body["version"] == 1 && kept.body["content"] == "as it was\n",
+        "{}",
+        kept.text
+    );
+    let other = json!({"content": "other", "kind": "note", "layer": "team"});
+    service.put(ADMIN, "team.md", &other).await?.expect(200)?;
+    delete(&service, ADMIN, "team.md").await?.expect(204)
+}
+
+#[tokio::test]
+async fn a_status_that_is_kept_is_asked_for_as_one_that_is_said() -> Result<()> {
+    let world = World::start(300).await?;
+    let service = world.knowledge().await?;
+    for path in ["a.md", "probe.md"] {
+        let body = item(path, "as it was", "team", "accepted");
+        service.post(ADMIN, "/knowledge", &body).await?.expect(201)?;
+    }
+    let text = r#"forbid (principal, action == Action::"knowledge.accept", resource);"#;
+    forbid(&world, &service, text, "probe.md").await?;
+    let silent = json!({"content": "other", "kind": "note", "layer": "team"});
+    service
+        .put(ADMIN, "a.md", &silent)
+        .await?
+        .expect_problem(403, "FORBIDDEN")?;
+    service
+        .post(ADMIN, "/knowledge", &item("draft.md", "new", "team", "draft"))
+        .await?
+        .expect(201)
+}
+
+#[tokio::test]
+async fn nothing_takes_the_place_of_what_a_policy_protects() -> Result<()> {
+    let world = World::start(300).await?;
+    let service = fill(&world).await?;
+    for predecessor in ["secret/plan.md", "secret/nothing.md"] {
+        let mut next = item("open/next.md", "instead", "team", "accepted");
+        next["supersedes"] = json!(predecessor);
+        let refused = service.post(ADMIN, "/knowledge", &next).await?;
+        refused.expect_problem(403, "FORBIDDEN")?;
+    }
+    let status: String = sqlx::query_scalar("select status from knowledge.items where path = 'secret/plan.md'")
+        .fetch_one(&service.root)
+        .await?;
+    ensure!(status == "accepted", "{status}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn ones_own_draft_is_deleted_with_the_right_to_propose_and_anothers_with_the_right_to_edit() -> Result<()> {
+    let world = World::start(300).await?;
+    let service = world.knowledge().await?;
+    let (dev, other, lead) = (
+        As("acme", "dev", "Developer"),
+        As("acme", "other", "Developer"),
+        As("acme", "tom", "TechLead"),
+    );
+    for (path, status) in [("a.md", "draft"), ("b.md", "proposed"), ("c.md", "proposed")] {
+        let body = item(path, "mine", "team", status);
+        service.post(dev, "/knowledge", &body).await?.expect(201)?;
+    }
+    delete(&service, other, "b.md")
+        .await?
+        .expect_problem(403, "FORBIDDEN")?;
+    delete(&service, As("acme", "vic", "Viewer"), "b.md")
+        .await?
+        .expect_problem(403, "FORBIDDEN")?;
+    delete(&service, dev, "a.md").await?.expect(204)?;
+    delete(&service, dev, "b.md").await?.expect(204)?;
+    delete(&service, lead, "c.md").await?.expect(204)
+}
+
+#[tokio::test]
+async fn the_path_of_a_successor_is_not_told_where_it_is_forbidden() -> Result<()> {
+    let world = World::start(300).await?;
+    let service = fill(&world).await?;
+    let old = item("open/old.md", "old", "team", "accepted");
+    service.post(ADMIN, "/knowledge", &old).await?.expect(201)?;
+    sqlx::raw_sql(
+        "update knowledge.items set supersedes = 'open/old.md' where path = 'secret/plan.md';
+         update knowledge.items set superseded_by = 'secret/plan.md' where path = 'open/old.md'",
+    )
+    .execute(&service.root)
+    .await?;
+    let told = service.get(ADMIN, "/knowledge/open/old.md").await?;
+    told.expect(200)?;
+    ensure!(told.body["supersededBy"].is_null(), "{}", told.text);
+    Ok(())
+}

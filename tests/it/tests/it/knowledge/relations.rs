@@ -328,3 +328,61 @@ async fn without_the_library_a_large_tenant_is_not_read_through_for_the_links_of
     })
     .await
 }
+
+#[tokio::test]
+async fn a_graph_outlives_a_database_that_is_away_and_nobody_waits_for_who_asks_it() -> Result<()> {
+    let service = start().await?;
+    store(&service, "a.md", "See [[b]].").await?;
+    store(&service, "b.md", "The end.").await?;
+    relations(&service, ADMIN, "a.md").await?;
+    let scope = TenantScope::for_worker(TenantId::parse("acme")?);
+    let graphs = &service.state.graphs;
+    let known = |_: &Graph| Ok(true);
+    let hasty = sqlx::postgres::PgPoolOptions::new().acquire_timeout(Duration::from_millis(200));
+    let away = hasty.connect_lazy("postgres://127.0.0.1:1/none")?;
+    // Who must know what is new gets no answer; what is there stays there for the others.
+    let now = graphs.ask(&away, &scope, Age::Now, PATIENCE, known).await;
+    ensure!(now.is_none(), "it answers what it cannot know");
+    let recent = graphs.ask(&away, &scope, Age::Recent, PATIENCE, known).await;
+    ensure!(recent == Some(true), "the graph was thrown away");
+    // A database that takes connections and says nothing.
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+    let silent = sqlx::PgPool::connect_lazy(&format!("postgres://{}/none", silent.local_addr()?))?;
+    let waiting = graphs.ask(&silent, &scope, Age::Now, PATIENCE, known);
+    let meanwhile = async {
+        // Its turn is taken when the first future is polled, which is before this one.
+        graphs
+            .ask(&service.state.pool, &scope, Age::Recent, PATIENCE, known)
+            .await
+    };
+    tokio::select! {
+        biased;
+        _ = waiting => anyhow::bail!("the one that waits was first"),
+        answer = meanwhile => ensure!(answer == Some(true), "no answer"),
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn without_the_library_there_is_more_only_if_the_reader_may_see_it() -> Result<()> {
+    let options = ["--auth-mode", "disabled", "--duckdb-library", "/no/such/library.so"];
+    let service = Service::start_on(Postgres::shared().await?, &options).await?;
+    store(
+        &service,
+        "a.md",
+        "See [b](b.md), as knowledge:b.md says, and [d](a-draft.md).",
+    )
+    .await?;
+    store(&service, "b.md", "Back to [a](a.md).").await?;
+    service.note(ADMIN, "a-draft.md", "Not yet.").await?.expect(201)?;
+    let found = relations(&service, DEVELOPER, "a.md?limit=1").await?;
+    ensure!(found.body["truncated"] == false, "{}", found.text);
+    ensure!(
+        found.body["relations"].as_array().map(Vec::len) == Some(1) && !found.text.contains("draft"),
+        "{}",
+        found.text
+    );
+    let found = relations(&service, ADMIN, "a.md?limit=1").await?;
+    ensure!(found.body["truncated"] == true, "{}", found.text);
+    Ok(())
+}
