@@ -1,6 +1,5 @@
 //! Search by words: what is found, in which order, and how.
 
-
 use anyhow::{Result, ensure};
 use serde_json::{Value, json};
 

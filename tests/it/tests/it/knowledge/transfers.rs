@@ -10,11 +10,13 @@ use super::service::{ADMIN, As, Service};
 #[tokio::test]
 async fn an_export_that_cannot_be_read_to_its_end_breaks_off() -> Result<()> {
     let service = Service::start().await?;
-    // Two pages; the first is longer than all that is on its way to a reader who has stopped.
-    let text = format!("---\nkind: note\nlayer: team\n---\n{}", "words ".repeat(18_000));
-    let names: Vec<String> = (0..150).map(|n| format!("{n:03}.md")).collect();
+    // Two pages; the first has 25 MB, more than is on its way to a reader who has stopped.
+    let text = format!("---\nkind: note\nlayer: team\n---\n{}", "words ".repeat(42_000));
+    let names: Vec<String> = (0..60).map(|n| format!("{n:03}.md")).collect();
     let files: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), text.as_str())).collect();
-    import(&service, ADMIN, "", archive(&files)?).await?.expect(200)?;
+    for folder in ["folder=a", "folder=b"] {
+        import(&service, ADMIN, folder, archive(&files)?).await?.expect(200)?;
+    }
     let request = service.request(ADMIN, Method::GET, "/knowledge/").header("Accept", TAR);
     let mut answer = request.send().await?.error_for_status()?;
     ensure!(answer.chunk().await?.is_some(), "nothing came");
@@ -35,7 +37,7 @@ async fn an_export_that_cannot_be_read_to_its_end_breaks_off() -> Result<()> {
 async fn as_many_files_as_an_archive_may_have_are_stored_in_time() -> Result<()> {
     let service = Service::start().await?;
     let names: Vec<String> = (0..2000).map(|n| format!("n/{n}.md")).collect();
-    let text = format!("---\nkind: note\nlayer: team\n---\n{}", "See [[n/7]]. ".repeat(500));
+    let text = format!("---\nkind: note\nlayer: team\n---\n{}", "See [[n/7]]. ".repeat(50));
     let files: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), text.as_str())).collect();
     let much = archive(&files)?;
     let taken = import(&service, ADMIN, "", much.clone()).await?;
