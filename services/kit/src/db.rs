@@ -53,6 +53,17 @@ pub enum Error {
     },
 }
 
+impl Error {
+    /// Returns what the database said.
+    #[must_use]
+    pub fn into_source(self) -> sqlx::Error {
+        match self {
+            Self::Url { source } | Self::Connect { source } | Self::Role { source, .. } => source,
+            Self::Unsafe { reason } => sqlx::Error::Configuration(reason.into()),
+        }
+    }
+}
+
 /// How a process uses the database.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {

@@ -29,7 +29,7 @@ impl Scoped {
     /// # Errors
     /// When the database does not answer, or lacks the schema's roles.
     pub async fn open(pool: &PgPool, scope: &TenantScope) -> sqlx::Result<Self> {
-        let tx = db::tenant_tx(pool, scope).await.map_err(unwrap)?;
+        let tx = db::tenant_tx(pool, scope).await.map_err(db::Error::into_source)?;
         Ok(Self {
             tx,
             scope: scope.clone(),
@@ -66,14 +66,7 @@ impl Scoped {
 /// # Errors
 /// When the database does not answer.
 async fn system(pool: &PgPool) -> sqlx::Result<Transaction<'static, Postgres>> {
-    db::system_tx(pool).await.map_err(unwrap)
-}
-
-fn unwrap(error: db::Error) -> sqlx::Error {
-    match error {
-        db::Error::Url { source } | db::Error::Connect { source } | db::Error::Role { source, .. } => source,
-        db::Error::Unsafe { reason } => sqlx::Error::Configuration(reason.into()),
-    }
+    db::system_tx(pool).await.map_err(db::Error::into_source)
 }
 
 /// An enum's word on the wire is the one in the database.

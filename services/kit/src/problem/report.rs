@@ -163,6 +163,12 @@ impl Problem {
     }
 }
 
+impl From<crate::db::Error> for Problem {
+    fn from(error: crate::db::Error) -> Self {
+        Self::database(&error.into_source())
+    }
+}
+
 /// Tells whether PostgreSQL refused the characters of a text: `character_not_in_repertoire`, or `untranslatable_character`,
 /// which a `\\u0000` in JSON is.
 fn is_unstorable(error: &sqlx::Error) -> bool {

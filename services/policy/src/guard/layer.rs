@@ -5,7 +5,6 @@
 
 use axum::Router;
 use axum::body::{Body as HttpBody, Bytes};
-use axum::extract::rejection::{BytesRejection, FailedToBufferBody};
 use axum::extract::{FromRequest as _, FromRequestParts as _, MatchedPath, RawPathParams, Request, State};
 use axum::http::Method;
 use axum::http::request::Parts;
@@ -96,14 +95,7 @@ async fn read(parts: &Parts, body: HttpBody) -> Result<Bytes, Problem> {
     let request = Request::from_parts(parts.clone(), body);
     Bytes::from_request(request, &())
         .await
-        .map_err(|rejection| match rejection {
-            BytesRejection::FailedToBufferBody(FailedToBufferBody::LengthLimitError(_)) => {
-                Problem::new(Code::PayloadTooLarge, "the body is larger than this endpoint takes")
-            }
-            BytesRejection::FailedToBufferBody(_) | _ => {
-                Problem::new(Code::MalformedJson, "the body could not be read to its end")
-            }
-        })
+        .map_err(|rejection| Problem::unread(&rejection))
 }
 
 #[cfg(test)]

@@ -88,7 +88,7 @@ pub async fn receive(
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Problem> {
-    let body = body.map_err(|rejection| unreadable(&rejection))?;
+    let body = body.map_err(|rejection| Problem::unread(&rejection))?;
     let (scope, connection) = authenticate(&state, (&tenant, &connection), &headers, &body).await?;
     let delivery = header(&headers, DELIVERY);
     if !is_delivery_id(delivery) {
@@ -143,14 +143,6 @@ async fn authenticate(
         Ok((scope, connection))
     } else {
         Err(unsigned())
-    }
-}
-
-fn unreadable(rejection: &BytesRejection) -> Problem {
-    if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
-        Problem::new(Code::PayloadTooLarge, "the body is larger than this endpoint takes")
-    } else {
-        Problem::new(Code::MalformedJson, "the body could not be read to its end")
     }
 }
 
