@@ -22,26 +22,17 @@ pub(super) async fn ensure(
     (source, target): (&Source, &Target),
     created_by: &str,
 ) -> Result<Uuid, Error> {
-    let (tenant, hash) = (scope.tenant().as_str(), config_hash(source, target));
+    let hash = config_hash(source, target);
     // It is there, or is made; what somebody makes or forgets in between is found in the next round.
     loop {
-        // The weakest lock that keeps the row: the end of a job, which changes it, waits for no start and no start for it.
-        let found = sqlx::query_scalar(
-            "select id from sync.connections where tenant_id = $1 and config_hash = $2 for key share",
-        )
-        .bind(tenant)
-        .bind(&hash)
-        .fetch_optional(&mut *tx)
-        .await
-        .map_err(cannot("fetch a connection"))?;
-        if let Some(id) = found {
+        if let Some(id) = look_up(tx, scope, &hash).await? {
             return Ok(id);
         }
         let made = sqlx::query_scalar(
             "insert into sync.connections (tenant_id, id, source, target, config_hash, created_by)
              values ($1, $2, $3, $4, $5, $6) on conflict (tenant_id, config_hash) do nothing returning id",
         )
-        .bind(tenant)
+        .bind(scope.tenant().as_str())
         .bind(Uuid::now_v7())
         .bind(Json(source))
         .bind(Json(target))
@@ -54,6 +45,35 @@ pub(super) async fn ensure(
             return Ok(id);
         }
     }
+}
+
+/// Takes the connection of a hash, if there is one, with the weakest lock that keeps the row: the end of a job, which changes
+/// it, waits for no start, and no start for it.
+async fn look_up(tx: &mut PgConnection, scope: &TenantScope, hash: &[u8]) -> Result<Option<Uuid>, Error> {
+    sqlx::query_scalar("select id from sync.connections where tenant_id = $1 and config_hash = $2 for key share")
+        .bind(scope.tenant().as_str())
+        .bind(hash)
+        .fetch_optional(tx)
+        .await
+        .map_err(cannot("fetch a connection"))
+}
+
+/// Finds the connection of a source and a target.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn find_connection(
+    pool: &PgPool,
+    scope: &TenantScope,
+    (source, target): (&Source, &Target),
+) -> Result<Option<Uuid>, Error> {
+    timed("sync_connection_find", async {
+        let mut tx = tenant_tx(pool, scope).await?;
+        let found = look_up(&mut tx, scope, &config_hash(source, target)).await?;
+        tx.commit().await.map_err(cannot("find a connection"))?;
+        Ok(found)
+    })
+    .await
 }
 
 /// Takes a connection for the rest of the transaction, so that nobody forgets it; tells whether it is there. Whoever takes

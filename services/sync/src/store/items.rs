@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use sha2::{Digest as _, Sha256};
 use sqlx::postgres::PgRow;
-use sqlx::{PgPool, Row as _};
+use sqlx::{PgConnection, PgPool, Row as _};
 
 use aeterna_kit::db::{tenant_tx, timed};
 use aeterna_kit::hex::hex;
@@ -172,34 +172,48 @@ pub async fn count_moved(pool: &PgPool, fence: &Fence) -> Result<u64, Error> {
 /// [`Error::Fenced`], or when the database does not answer.
 pub async fn forget_seen(pool: &PgPool, fence: &Fence) -> Result<(), Error> {
     timed("sync_items_forget", async {
-        let mut last = Some(String::new());
-        while let Some(after) = last {
+        let mut after = String::new();
+        loop {
             let mut tx = tenant_tx(pool, &fence.scope).await?;
             hold(&mut tx, fence).await?;
-            last = sqlx::query_scalar(
-                "with piece as (
-                     select external_id from sync.items
-                     where tenant_id = $1 and connection_id = $2 and external_id > $5
-                     order by external_id limit $6
-                 ), forgotten as (
-                     update sync.items i set seen_by = $4 from piece p
-                     where i.tenant_id = $1 and i.connection_id = $2 and i.external_id = p.external_id and i.seen_by = $3)
-                 select max(external_id) from piece",
+            let Some(last) = find_end(&mut tx, fence, &after).await? else {
+                break;
+            };
+            sqlx::query(
+                "update sync.items set seen_by = $4
+                 where tenant_id = $1 and connection_id = $2 and external_id > $5 and external_id <= $6 and seen_by = $3",
             )
             .bind(fence.scope.tenant().as_str())
             .bind(fence.connection)
             .bind(fence.job)
             .bind(seen_before(fence.job))
             .bind(after)
-            .bind(PIECE)
-            .fetch_one(&mut *tx)
+            .bind(&last)
+            .execute(&mut *tx)
             .await
             .map_err(cannot("forget what was seen"))?;
             tx.commit().await.map_err(cannot("forget what was seen"))?;
+            after = last;
         }
         Ok(())
     })
     .await
+}
+
+/// Finds the last item of the piece behind `after`, if there is one.
+async fn find_end(tx: &mut PgConnection, fence: &Fence, after: &str) -> Result<Option<String>, Error> {
+    sqlx::query_scalar(
+        "select max(p.external_id) from (
+             select external_id from sync.items where tenant_id = $1 and connection_id = $2 and external_id > $3
+             order by external_id limit $4) p",
+    )
+    .bind(fence.scope.tenant().as_str())
+    .bind(fence.connection)
+    .bind(after)
+    .bind(PIECE)
+    .fetch_one(tx)
+    .await
+    .map_err(cannot("find a piece"))
 }
 
 /// Returns the digest of all that is delivered, and whether something is rejected.

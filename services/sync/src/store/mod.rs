@@ -17,7 +17,7 @@ use aeterna_kit::problem::{Code, Problem};
 pub use batch::{Batch, Became, Refuser, Settled, commit, intend};
 pub use claim::{Claimed, Ending, Fence, claim, finish, heartbeat, release};
 pub use connections::{
-    Forgotten, ShownConnection, fetch_connection, forget_connection, list_connections, record_connection,
+    Forgotten, ShownConnection, fetch_connection, find_connection, forget_connection, list_connections, record_connection,
 };
 pub use items::{
     Delivered, count_delivered, count_moved, digest, fetch_known, fetch_leftover, fetch_unseen, forget_seen,
@@ -69,15 +69,10 @@ fn cannot(operation: &'static str) -> impl Fn(sqlx::Error) -> Error {
 
 impl From<Error> for Problem {
     fn from(error: Error) -> Self {
-        match &error {
-            Error::Query { source, .. }
-            | Error::Row { source, .. }
-            | Error::Begin(
-                db::Error::Connect { source } | db::Error::Role { source, .. } | db::Error::Url { source },
-            ) => Self::database(source),
-            Error::Fenced | Error::Begin(db::Error::Unsafe { .. }) => {
-                Self::hiding(Code::Internal, "the request could not be served", &error)
-            }
+        match error {
+            Error::Query { source, .. } | Error::Row { source, .. } => Self::database(&source),
+            Error::Begin(begin) => begin.into(),
+            Error::Fenced => Self::hiding(Code::Internal, "the request could not be served", &error),
         }
     }
 }

@@ -89,7 +89,13 @@ pub async fn start(
     let key = read_key(&headers, &caller)?;
     let request = check(request, &caller, &state)?;
     let over = match (&request.source, &request.target, request.connection_id) {
-        (Some(source), Some(target), None) => Over::Pair(source, target),
+        (Some(source), Some(target), None) => {
+            let known = store::find_connection(&state.pool, &caller.scope, (source, target)).await?;
+            if let Some(connection) = known {
+                admit(&state, &caller, &judge, (connection, action::SYNC_START)).await?;
+            }
+            Over::Pair(source, target)
+        }
         (None, None, Some(connection)) => {
             // What it reads from is in the row, and not in the request.
             admit(&state, &caller, &judge, (connection, action::SYNC_START)).await?;

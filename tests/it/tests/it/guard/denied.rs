@@ -1,5 +1,7 @@
 //! What the policies forbid is refused at the door of each service.
 
+use std::time::Duration;
+
 use anyhow::{Result, ensure};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -56,6 +58,20 @@ async fn a_policy_counts_in_a_service_that_runs_within_seconds() -> Result<()> {
     })
     .await?;
     memory.get("acme", id).await?.expect_problem(403, "FORBIDDEN")
+}
+
+/// The first request was decided by what was known before, however long ago, and only the next one by what it had fetched.
+#[tokio::test]
+async fn after_a_time_without_requests_the_first_write_meets_what_has_changed() -> Result<()> {
+    let world = World::start(300).await?;
+    let memory = world.memory().await?;
+    memory.store("acme", "the zebra").await?;
+    let text = r#"forbid (principal, action == Action::"memory.create", resource);"#;
+    world.governance.enforce("acme", "no-writing", text).await?;
+    // Twice the time after which policies are asked for again.
+    tokio::time::sleep(Duration::from_millis(2_100)).await;
+    let body = json!({"content": "another zebra", "layer": "team"});
+    memory.create("acme", &body).await?.expect_problem(403, "FORBIDDEN")
 }
 
 #[tokio::test]
@@ -124,10 +140,19 @@ async fn what_runs_over_a_connection_of_a_forbidden_source_is_refused_whatever_t
     let connection = connection.as_str().unwrap_or_default();
     for (method, path, body) in [
         (Method::POST, "start".to_owned(), start.clone()),
+        (Method::POST, "start".to_owned(), directory("")),
         (Method::POST, format!("retry/{reject}"), json!({})),
         (Method::POST, format!("cancel/{id}"), json!({})),
-        (Method::PUT, format!("schedules/{connection}"), json!({"cron": "@daily"})),
-        (Method::PUT, format!("webhooks/{connection}"), json!({"secretRef": "hook"})),
+        (
+            Method::PUT,
+            format!("schedules/{connection}"),
+            json!({"cron": "@daily"}),
+        ),
+        (
+            Method::PUT,
+            format!("webhooks/{connection}"),
+            json!({"secretRef": "hook"}),
+        ),
         (Method::DELETE, format!("schedules/{connection}"), json!({})),
         (Method::DELETE, format!("webhooks/{connection}"), json!({})),
         (Method::DELETE, format!("connections/{connection}"), json!({})),

@@ -26,6 +26,7 @@ mod rejects;
 mod repository;
 mod schedules;
 pub mod service;
+mod streams;
 mod tenants;
 mod upkeep;
 mod web;
