@@ -123,12 +123,15 @@ mod tests {
         let text = |expression: String| format!("forbid (principal, action, resource) when {{ {expression} }};");
         let nest = |open: &str, close: &str, count: usize| text(open.repeat(count) + "true" + &close.repeat(count));
         for deep in [
-            nest("(", ")", 60),
-            nest("if true then ", " else true", 60),
-            nest("if true then (true && !(", ")) else true", 20),
-            nest("[", "].contains(true)", 60),
-            text("true || ".repeat(500) + "true"),
-            text("1 + ".repeat(500) + "1 == 1"),
+            nest("(", ")", 31),
+            nest("if true then ", " else true", 31),
+            nest("if true then (true && !(", ")) else true", 10),
+            nest("[", "].contains(true)", 31),
+            text("true || ".repeat(240) + "true"),
+            text("1 + ".repeat(240) + "1 == 1"),
+            nest("(", " || true || true || true || true || true || true)", 31),
+            text("true || (".repeat(31) + &"true && ".repeat(150) + "true" + &")".repeat(31)),
+            text("true || (if true then ".repeat(15) + &"true && ".repeat(150) + "true" + &" else true)".repeat(15)),
         ] {
             let _ = check(&deep);
             let statements = statements(Uuid::nil(), 1, &deep);

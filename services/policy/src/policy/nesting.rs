@@ -5,21 +5,63 @@
 //! the depth of the tree: brackets and `if` nest, and a chain (`a || b || c`, `a.b.c`, `1 + 1 + 1`) leans to one side, a level
 //! for each link.
 
-/// Deepest nesting of brackets and `if`.
-const NESTED: usize = 64;
+/// Deepest nesting of brackets and `if`. The parser takes some ten kilobytes of stack for each in an unoptimised build, and a
+/// thread has two megabytes.
+const NESTED: usize = 32;
 
 /// Deepest tree: what is nested, and the links of the chains that it lies in.
-const DEEP: usize = 512;
+const DEEP: usize = 256;
 
-/// What is open at a place of the text.
+/// An expression that is open at a place of the text, or a list of them.
 #[derive(Debug, Default, Clone, Copy)]
 struct Level {
     /// `if`, each of which holds what comes after it.
     ifs: usize,
-    /// Links `||` and `&&`.
+    /// Links `||` and `&&`; what they link lies below all of them, at worst.
     links: usize,
-    /// Other operators since the last of these.
+    /// The deepest of what they link so far.
+    linked: usize,
+    /// Other operators since the last link.
     operators: usize,
+    /// The deepest brackets since the last link.
+    inner: usize,
+    /// The deepest of the expressions before it in the list.
+    before: usize,
+}
+
+impl Level {
+    fn operand(self) -> usize {
+        self.linked.max(self.operators + self.inner)
+    }
+
+    fn depth(self) -> usize {
+        self.before.max(self.ifs + self.links + self.operand())
+    }
+
+    fn read(&mut self, word: &str) {
+        match word {
+            "," | ";" => {
+                *self = Self {
+                    before: self.depth(),
+                    ..Self::default()
+                };
+            }
+            "if" => self.ifs += 1,
+            "|" | "&" => {
+                *self = Self {
+                    links: self.links + 1,
+                    linked: self.operand(),
+                    operators: 0,
+                    inner: 0,
+                    ..*self
+                };
+            }
+            // Of several conditions, calls and indices each hangs on the one before it: their brackets count as well.
+            "." | "!" | "-" | "+" | "*" | "/" | "%" | "<" | ">" | "=" | "in" | "has" | "like" | "is" | "(" | "["
+            | "{" => self.operators += 1,
+            _ => {}
+        }
+    }
 }
 
 /// Checks the depth of a text.
@@ -27,43 +69,42 @@ struct Level {
 /// # Errors
 /// Where it is too deep, as an offset in bytes, and what may be.
 pub fn check(text: &str) -> Result<(), (usize, &'static str)> {
-    let mut levels = vec![Level::default()];
-    let mut rest = Words { text, at: 0 };
-    while let Some((at, word)) = rest.next_word() {
-        if matches!(word, ")" | "]" | "}") && levels.len() > 1 {
-            levels.pop();
+    let (mut outer, mut level) = (Vec::new(), Level::default());
+    let mut words = Words { text, at: 0 };
+    while let Some((at, word)) = words.next_word() {
+        if matches!(word, ")" | "]" | "}") {
+            level = close(level, outer.pop().unwrap_or_default());
         }
-        let Some(level) = levels.last_mut() else { return Ok(()) };
-        match word {
-            "," | ";" => *level = Level::default(),
-            "if" => level.ifs += 1,
-            "|" | "&" => {
-                level.links += 1;
-                level.operators = 0;
-            }
-            "." | "!" | "-" | "+" | "*" | "/" | "%" | "<" | ">" | "=" | "in" | "has" | "like" | "is" => {
-                level.operators += 1
-            }
-            // Of several conditions, calls and indices each hangs on the one before it.
-            "(" | "[" | "{" => {
-                level.operators += 1;
-                levels.push(Level::default());
-            }
-            _ => {}
+        level.read(word);
+        if matches!(word, "(" | "[" | "{") {
+            outer.push(std::mem::take(&mut level));
         }
-        let nested = levels.len() - 1 + levels.iter().map(|level| level.ifs).sum::<usize>();
-        if nested > NESTED {
-            return Err((at, "brackets and if are nested more than 64 deep"));
+        let ifs = level.ifs + outer.iter().map(|level: &Level| level.ifs).sum::<usize>();
+        if outer.len() + ifs > NESTED {
+            return Err((at, "brackets and if are nested more than 32 deep"));
         }
-        let chained: usize = levels.iter().map(|level| level.links + level.operators).sum();
-        if nested + chained > DEEP {
-            return Err((
-                at,
-                "more than 512 operators in one expression; make several statements of it",
-            ));
+        if level.depth() > DEEP {
+            return Err((at, CHAINED));
         }
     }
-    Ok(())
+    // What was never closed is no policy, and does not depend on the parser to find that out.
+    while let Some(next) = outer.pop() {
+        level = close(level, next);
+    }
+    if level.depth() > DEEP {
+        Err((text.len(), CHAINED))
+    } else {
+        Ok(())
+    }
+}
+
+const CHAINED: &str = "more than 256 operators that hang on each other; make several statements of it";
+
+fn close(closed: Level, outer: Level) -> Level {
+    Level {
+        inner: outer.inner.max(closed.depth() + 1),
+        ..outer
+    }
 }
 
 /// The words and signs of a text, without strings and comments.
@@ -123,7 +164,7 @@ mod tests {
         for harmless in [
             format!("\"{many}\" == \"a\\\"{many}\""),
             format!("true // {many}\n"),
-            "[1, 2].contains(1) && ".repeat(99) + "true",
+            "[1, 2].contains(1) && ".repeat(49) + "true",
         ] {
             assert_eq!(check(&when(&harmless)), Ok(()), "{harmless}");
         }
@@ -141,20 +182,31 @@ mod tests {
             ("if true then ", " else 1"),
             ("if ", " then 1 else 1"),
         ] {
-            assert!(check(&nest(open, close, 65)).is_err(), "{open}");
-            assert_eq!(check(&nest(open, close, 60)), Ok(()), "{open}");
+            assert!(check(&nest(open, close, 33)).is_err(), "{open}");
+            assert_eq!(check(&nest(open, close, 28)), Ok(()), "{open}");
         }
-        let else_if = "if true then 1 else ".repeat(65) + "1";
+        let else_if = "if true then 1 else ".repeat(33) + "1";
         assert!(check(&when(&else_if)).is_err());
         for link in [
             " || true", " && true", " + 1", " - 1", " * 1", ".a", " == 1", "[\"a\"]", "(1)", "!", "-",
         ] {
-            assert!(check(&when(&format!("a{}", link.repeat(600)))).is_err(), "{link}");
+            assert!(check(&when(&format!("a{}", link.repeat(300)))).is_err(), "{link}");
         }
+        // Each pair hangs below the links that come after it.
+        let below = nest("(", &(" || true".repeat(40) + ")"), 28);
+        assert!(check(&below).is_err());
+        assert_eq!(check(&nest("(", &(" || true".repeat(5) + ")"), 28)), Ok(()));
+        let first = format!("{} || {}", "a + ".repeat(150) + "a", "b || ".repeat(150) + "b");
+        assert!(check(&when(&first)).is_err());
+        assert_eq!(
+            check(&when(&("a.b == \"x\" || ".repeat(200) + "c"))),
+            Ok(()),
+            "operators beside each other do not add up"
+        );
         let (at, _) = check(&nest("(", ")", 70)).expect_err("too deep");
         assert_eq!(
             at,
-            when("").find('{').expect("a bracket") + 2 + 63,
+            when("").find('{').expect("a bracket") + 2 + 31,
             "the first bracket too many"
         );
     }

@@ -72,7 +72,7 @@ pub struct Pair<T> {
         (status = 200, description = "What would change", body = Simulation),
         (status = 403, description = "The caller may not"),
         (status = 404, description = "The policy to replace is not active"),
-        (status = 413, description = "What is checked is too much for so many rules"),
+        (status = 413, description = "The body is larger than 1 MiB, or what is checked is too much for so many rules"),
         (status = 422, description = "A field, a rule or the text does not fit; errors have line and column"),
         (status = 503, description = "The database is away; see Retry-After"),
     )
@@ -116,7 +116,7 @@ fn compare(before: &Compiled, request: Request, questions: &[Question]) -> Resul
             after: Answer::of(after.decide(question, now), after.hash()),
         })
         .collect();
-    let judge = |check: validate::Request| {
+    let judge = |check: validate::Request| -> Result<Pair<Verdict>, Problem> {
         Ok(Pair {
             before: validate::judge(before, &check, "/check", now)?,
             after: validate::judge(&after, &check, "/check", now)?,

@@ -81,7 +81,7 @@ pub struct Violation {
     responses(
         (status = 200, description = "What was found", body = Verdict),
         (status = 403, description = "The caller may not"),
-        (status = 413, description = "It is too much for so many rules"),
+        (status = 413, description = "The body is larger than 1 MiB, or too much for so many rules"),
         (status = 422, description = "A field does not fit"),
         (status = 503, description = "The database is away; see Retry-After"),
     )
