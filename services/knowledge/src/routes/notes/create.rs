@@ -255,12 +255,13 @@ fn compose(
     });
     let tags = tags.collect();
     let quality = sections.quality(material.sources);
-    let mut metadata = json!({
+    let metadata = json!({
         "generator": generator.kind, "qualityScore": quality, "redactions": redactions,
         "sourceCount": material.sources, "sources": material.references,
     });
+    let mut metadata = metadata.as_object().cloned().unwrap_or_else(Map::new);
     if let Some(model) = &generator.model {
-        metadata["model"] = json!(model);
+        metadata.insert("model".to_owned(), json!(model));
     }
     let draft = Draft {
         content: sections.render(&title),
@@ -269,7 +270,7 @@ fn compose(
         layer: Some(request.layer),
         status: Some(Status::Draft),
         tags: Some(tags),
-        metadata: Some(metadata.as_object().cloned().unwrap_or_else(Map::new)),
+        metadata: Some(metadata),
         ..Draft::default()
     };
     Made {

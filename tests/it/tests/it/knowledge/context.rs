@@ -228,3 +228,18 @@ async fn a_question_that_does_not_fit_is_refused_by_its_field() -> Result<()> {
     }
     Ok(())
 }
+
+#[tokio::test]
+async fn a_context_waits_for_its_place() -> Result<()> {
+    let service = Service::start().await?;
+    service.note(ADMIN, "a.md", "zebra").await?.expect(201)?;
+    let places = &service.state.contexts;
+    let taken = places.acquire_many(u32::try_from(places.available_permits())?).await?;
+    let body = json!({"query": "zebra", "include": {"memories": false}});
+    let ask = service.post(ADMIN, "/context/assemble", &body);
+    let in_vain = tokio::time::timeout(std::time::Duration::from_secs(1), ask).await;
+    ensure!(in_vain.is_err(), "it did not wait");
+    drop(taken);
+    let told = service.post(ADMIN, "/context/assemble", &body).await?;
+    told.expect(200)
+}
