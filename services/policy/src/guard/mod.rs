@@ -43,7 +43,8 @@ impl Guard {
     /// Lets a request pass, or not; who goes on to decide about the things that it leads to is the answer.
     ///
     /// # Errors
-    /// [`Code::Forbidden`] when the policies say no, [`Code::PolicyStale`] for a write when they are too old or unknown.
+    /// [`Code::Forbidden`] when the policies say no, [`Code::PolicyStale`] for a write when they are too old or unknown, and where
+    /// they are unknown for a caller without a role.
     pub async fn admit(
         &self,
         caller: &Caller,
@@ -64,6 +65,11 @@ impl Guard {
             (None, Access::Write) => {
                 count("stale");
                 Err(stale("the policies of the tenant are not known here yet"))
+            }
+            // Without a role nobody reads by the built-in policies: who shows none may only read by what is not known here.
+            (None, Access::Read) if roles(None, caller).is_empty() => {
+                count("stale");
+                Err(stale("the policies of the tenant are not known here yet, and the caller shows no role"))
             }
             (None, Access::Read) => {
                 count("open");

@@ -11,7 +11,7 @@ use std::time::Duration;
 use axum::http::HeaderMap;
 use jiff::SignedDuration;
 use tokio::sync::{Mutex, MutexGuard};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use aeterna_kit::auth::Caller;
 use aeterna_kit::clock;
@@ -31,8 +31,14 @@ const REMEMBERED: usize = 10_000;
 /// Between two questions about a tenant.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// The longest that a read waits for newer policies than those that are too old to write by. Only the one that asks waits.
+/// Policies that are so many times as old as they should be were not asked for by anybody: the tenant had no requests here.
+const LATE: i32 = 2;
+
+/// The longest that a read waits for newer policies than those that it can be decided by. Only the one that asks waits.
 const BRIEFLY: Duration = Duration::from_millis(250);
+
+/// The longest that a write does.
+const A_MOMENT: Duration = Duration::from_secs(1);
 
 /// What is known of a tenant.
 #[derive(Debug)]
@@ -76,7 +82,8 @@ impl Tenants {
     }
 
     /// Returns the tenant's snapshot, the newest that can be had without waiting. Who has none to decide by waits, and who has
-    /// none to write by; a read is decided by an old one at last, so it waits a moment at most.
+    /// none to write by. After a time without requests the first one waits a moment, or a change of minutes ago would not count
+    /// for it; it is decided by the old one at last.
     ///
     /// # Cancel safety
     /// Whoever goes away while waiting takes his question along; the next one asks again.
@@ -92,19 +99,22 @@ impl Tenants {
         }
         let whose = Credentials::of(caller, headers);
         match held {
-            Some(held) if !held.is_stale(now) => {
-                self.ask_beside(&known, whose);
-                Some(held)
-            }
-            Some(_) if access == Access::Read => {
-                if let Some(asked) = self.ask_beside(&known, whose) {
-                    let _ = tokio::time::timeout(BRIEFLY, asked).await;
+            Some(held) if access == Access::Read || !held.is_stale(now) => {
+                let asked = self.ask_beside(&known, whose);
+                // Nobody has asked for a while: what has changed since shall count for this one already.
+                if held.age(now) >= self.asking.refresh * LATE {
+                    match (asked, access) {
+                        (Some(asked), Access::Read) => drop(timeout(BRIEFLY, asked).await),
+                        (None, Access::Read) => {}
+                        (Some(asked), Access::Write) => drop(timeout(A_MOMENT, asked).await),
+                        (None, Access::Write) => drop(timeout(A_MOMENT, known.turn.lock()).await),
+                    }
                 }
                 known.held()
             }
             Some(_) | None => {
                 // Others may stand before this one, each of whom may be refused.
-                if let Ok(turn) = tokio::time::timeout(PATIENCE, known.turn.lock()).await {
+                if let Ok(turn) = timeout(PATIENCE, known.turn.lock()).await {
                     self.asking.ask(&known, turn, whose).await;
                 }
                 known.held()

@@ -115,15 +115,17 @@ async fn reads_do_not_wait_for_a_governance_service_that_hangs() -> Result<()> {
     Ok(())
 }
 
+/// What a policy forbids to everybody, and the built-in ones allow nobody without a role, was read where nothing was known yet.
 #[tokio::test]
 async fn who_has_no_role_asks_seldom_also_where_nothing_is_known_yet() -> Result<()> {
     let world = World::start(300).await?;
     let memory = world.memory_that_asks_after(3_600).await?;
     for _ in 0..20 {
         let request = memory.request(Method::GET, &format!("/api/v1/memories/{}", uuid::Uuid::nil()));
-        send(request.header("X-Tenant-ID", "acme").header("X-Subject", "eve"))
+        let request = request.header("X-Tenant-ID", "acme").header("X-Subject", "eve");
+        send(request.header("X-Roles", "Nobody"))
             .await?
-            .expect_problem(404, "MEMORY_NOT_FOUND")?;
+            .expect_problem(503, "POLICY_STALE")?;
     }
     ensure!(world.relay.count() == 1, "asked {} times", world.relay.count());
     memory
