@@ -126,7 +126,7 @@ impl Github {
         let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
         let (items, last) = read(&bytes, &self.settings)?;
         let (next, state) = match next {
-            Some(link) => (Some(after(&position, last, link)), None),
+            Some(link) => (Some(after(&position, last, &link)), None),
             // What changed in the second of the last change may not all be there yet.
             None => {
                 let since = last.map(before).or(position.since);
@@ -197,7 +197,7 @@ fn read_position(kept: &Value) -> Result<Position, Failure> {
 }
 
 /// Returns the place after a document whose last change is `last`, and whose `Link` leads to `link`.
-fn after(position: &Position, last: Option<Timestamp>, link: Url) -> Position {
+fn after(position: &Position, last: Option<Timestamp>, link: &Url) -> Position {
     let since = last
         .map(before)
         .filter(|since| position.since.is_none_or(|was| *since > was));
@@ -279,18 +279,18 @@ fn read(bytes: &[u8], settings: &connection::Github) -> Result<(Vec<Listed>, Opt
     let items = issues
         .into_iter()
         .filter(|issue| issue.pull_request.is_none())
-        .map(|issue| listed(issue, settings))
+        .map(|issue| listed(&issue, settings))
         .collect();
     Ok((items, last))
 }
 
-fn listed(issue: Issue, settings: &connection::Github) -> Listed {
+fn listed(issue: &Issue, settings: &connection::Github) -> Listed {
     let is_wanted = settings.state.wants(&issue.state);
     Listed {
         external_id: format!("issues/{}.md", issue.number),
         version: Some(issue.updated_at.to_string()),
         found: if is_wanted {
-            found(&issue, &settings.repository)
+            found(issue, &settings.repository)
         } else {
             Found::Gone
         },
@@ -410,13 +410,13 @@ mod tests {
             is_whole: true,
             ..Position::default()
         };
-        let later = after(&start, Some(at("2026-01-01T00:00:10Z")), link.clone());
+        let later = after(&start, Some(at("2026-01-01T00:00:10Z")), &link);
         assert_eq!((later.since, &later.link), (Some(at("2026-01-01T00:00:09Z")), &None));
-        let same = after(&later, Some(at("2026-01-01T00:00:10Z")), link.clone());
+        let same = after(&later, Some(at("2026-01-01T00:00:10Z")), &link);
         assert_eq!((same.since, same.link.as_deref()), (later.since, Some(link.as_str())));
         assert_eq!((same.number, same.is_whole), (2, true));
         // Behind the documents of that second the time leads on.
-        let on = after(&same, Some(at("2026-01-01T00:00:12Z")), link);
+        let on = after(&same, Some(at("2026-01-01T00:00:12Z")), &link);
         assert_eq!((on.since, on.link), (Some(at("2026-01-01T00:00:11Z")), None));
     }
 

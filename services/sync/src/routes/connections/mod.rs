@@ -22,9 +22,22 @@ pub(super) async fn admit(
     judge: &Judge,
     (id, action): (Uuid, Action),
 ) -> Result<ShownConnection, Problem> {
+    let found = admit_if_there(state, caller, judge, (id, action)).await?;
+    found.ok_or_else(|| no_connection(id))
+}
+
+/// Does the same, and leaves it to the caller what it means that there is none.
+pub(super) async fn admit_if_there(
+    state: &State,
+    caller: &Caller,
+    judge: &Judge,
+    (id, action): (Uuid, Action),
+) -> Result<Option<ShownConnection>, Problem> {
     let found = store::list_connections(&state.pool, &caller.scope, Some(id), None, 1).await?;
-    let found = found.into_iter().next().ok_or_else(|| no_connection(id))?;
-    judge.check(about_stored(action, id, &found.source, &found.created_by))?;
+    let found = found.into_iter().next();
+    if let Some(found) = &found {
+        judge.check(about_stored(action, id, &found.source, &found.created_by))?;
+    }
     Ok(found)
 }
 

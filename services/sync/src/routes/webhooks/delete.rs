@@ -6,13 +6,13 @@ use uuid::Uuid;
 
 use aeterna_kit::auth::Caller;
 use aeterna_kit::http::extract::Path;
-use aeterna_kit::problem::{Code, Problem};
+use aeterna_kit::problem::Problem;
 use aeterna_policy::guard::Judge;
 use aeterna_policy::rbac::action;
 
 use super::no_webhook;
 use crate::access::require_starter;
-use crate::routes::connections::admit;
+use crate::routes::connections::admit_if_there;
 use crate::state::State;
 use crate::store;
 
@@ -38,12 +38,8 @@ pub async fn delete(
     Path(connection): Path<Uuid>,
 ) -> Result<StatusCode, Problem> {
     require_starter(&caller)?;
-    let admitted = admit(&state, &caller, &judge, (connection, action::SYNC_START)).await;
-    admitted.map_err(|problem| match problem.code {
-        Code::ConnectionNotFound => no_webhook(connection),
-        _ => problem,
-    })?;
-    if store::delete_webhook(&state.pool, &caller.scope, connection).await? {
+    let admitted = admit_if_there(&state, &caller, &judge, (connection, action::SYNC_START)).await?;
+    if admitted.is_some() && store::delete_webhook(&state.pool, &caller.scope, connection).await? {
         Ok(StatusCode::NO_CONTENT)
     } else {
         Err(no_webhook(connection))
