@@ -160,6 +160,8 @@ mod tests {
             origin: "import",
             lease: &Lease::until(Instant::now()),
         };
+        // A client wants a TLS provider, though nothing is asked.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let request = reqwest::Client::new().get("http://localhost/");
         let failure = tokens.show(request, whose).expect_err("a failure");
         assert_eq!((failure.class, failure.code), (Class::Config, "TOKEN_NOT_SIGNED"));
