@@ -219,7 +219,8 @@ async fn identify(tx: &mut Scoped, caller: &Caller, token: &[Role]) -> sqlx::Res
         .filter(|role| token.contains(role));
     let seen: Vec<Role> = settled.seen.into_iter().chain(again).collect();
     // What an agent holds is not remembered: it never approves, so nobody asks for it when it is not there.
-    let has_news = !principal.is_agent() && !(seen.is_empty() && settled.gone.is_empty());
+    let is_known = seen.is_empty() && settled.gone.is_empty();
+    let has_news = !principal.is_agent() && !is_known;
     let principal = Principal {
         roles: settled.roles,
         ..principal
