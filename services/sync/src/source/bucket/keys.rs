@@ -132,7 +132,7 @@ mod tests {
 
     #[test]
     fn keys_that_are_no_paths_are_taken_out_and_the_wanted_ones_are_told() {
-        let odd = Odd::new("docs/", 10, |path| path.ends_with(".md"));
+        let odd = Odd::new("docs/", 10, super::super::is_wanted);
         let keys = [
             "docs/a.md",
             "docs/b//c.md",

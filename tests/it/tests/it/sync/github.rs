@@ -273,7 +273,7 @@ async fn the_token_goes_to_the_api_and_a_pause_is_kept() -> Result<()> {
     let started = sync.start_job("acme", &body).await?;
     started.expect(202)?;
     ensure!(!started.text.contains("a-token"));
-    let reset = (jiff::Timestamp::now().as_second() + 600).to_string();
+    let reset = (aeterna_kit::clock::now().as_second() + 600).to_string();
     web.answer(move |_| {
         let used_up = [("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", reset.as_str())];
         response(403, &used_up, "{\"message\": \"API rate limit exceeded\"}")
