@@ -69,7 +69,9 @@ impl Guard {
             // Without a role nobody reads by the built-in policies: who shows none may only read by what is not known here.
             (None, Access::Read) if roles(None, caller).is_empty() => {
                 count("stale");
-                Err(stale("the policies of the tenant are not known here yet, and the caller shows no role"))
+                Err(stale(
+                    "the policies of the tenant are not known here yet, and the caller shows no role",
+                ))
             }
             (None, Access::Read) => {
                 count("open");

@@ -17,7 +17,8 @@ use aeterna_kit::problem::{Code, Problem};
 pub use batch::{Batch, Became, Refuser, Settled, commit, intend};
 pub use claim::{Claimed, Ending, Fence, claim, finish, heartbeat, release};
 pub use connections::{
-    Forgotten, ShownConnection, fetch_connection, find_connection, forget_connection, list_connections, record_connection,
+    Forgotten, ShownConnection, fetch_connection, find_connection, forget_connection, list_connections,
+    record_connection,
 };
 pub use items::{
     Delivered, count_delivered, count_moved, digest, fetch_known, fetch_leftover, fetch_unseen, forget_seen,
