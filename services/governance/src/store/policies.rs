@@ -258,8 +258,8 @@ pub async fn fetch_active(tx: &mut Scoped) -> sqlx::Result<(i64, Vec<Active>)> {
 pub struct Size {
     /// Policies.
     pub policies: i64,
-    /// Rules in them.
-    pub rules: i64,
+    /// Patterns of their rules: of each its value, and the places that it applies to.
+    pub patterns: i64,
     /// Bytes as JSON.
     pub bytes: i64,
 }
@@ -271,7 +271,8 @@ pub struct Size {
 pub async fn measure_active(tx: &mut Scoped, but: Uuid) -> sqlx::Result<Size> {
     let tenant = tx.tenant().to_owned();
     sqlx::query_as(
-        "select count(*) as policies, coalesce(sum(jsonb_array_length(coalesce(v.document -> 'rules', '[]'))), 0)::bigint as rules,
+        "select count(*) as policies, coalesce(sum((select sum(1 + jsonb_array_length(coalesce(r -> 'appliesTo', '[]')))
+                from jsonb_array_elements(coalesce(v.document -> 'rules', '[]')) r)), 0)::bigint as patterns,
             coalesce(sum(octet_length(v.document::text)), 0)::bigint as bytes
          from governance.policies p
          left join governance.policy_versions v on v.tenant_id = p.tenant_id and v.policy_id = p.id and v.version = p.version

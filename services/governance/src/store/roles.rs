@@ -74,7 +74,7 @@ pub async fn fetch(tx: &mut Scoped, principals: &[String]) -> sqlx::Result<Vec<A
 /// Those of the database.
 pub async fn hold(tx: &mut Scoped, principals: &[String]) -> sqlx::Result<()> {
     let tenant = tx.tenant().to_owned();
-    sqlx::query("select from governance.role_assignments where tenant_id = $1 and principal = any($2) for share")
+    sqlx::query("select from governance.role_assignments where tenant_id = $1 and principal = any($2) order by principal, role for share")
         .bind(tenant)
         .bind(principals)
         .execute(tx.connection())

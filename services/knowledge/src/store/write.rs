@@ -133,10 +133,13 @@ pub async fn delete(pool: &PgPool, by: By<'_>, path: &ItemPath, demanded: Precon
     let mut writer = Writer::new(&mut tx, by, Absent::Refused);
     writer.lock().await?;
     let old = writer.fetch(path.as_str()).await?.filter(|old| writer.may_read(old));
+    // Before anything is told of it.
+    match &old {
+        Some(old) if !old.deleted => writer.ask(touching(old, by.rights), &old.path, &old.snapshot.attributes)?,
+        Some(_) | None => writer.ask_by_path(action::KNOWLEDGE_READ, path.as_str())?,
+    }
     change::plan_delete(old.as_ref(), demanded, by.rights)?;
     if let Some(old) = old {
-        let attributes = &old.snapshot.attributes;
-        writer.ask(touching(&old, by.rights), &old.path, attributes)?;
         writer.append(&old, &old.snapshot, Action::Deleted, None).await?;
     }
     tx.commit().await?;
@@ -259,6 +262,12 @@ impl Writer<'_> {
         asked.map_err(|refused| Error::Forbidden(refused.detail))
     }
 
+    /// Asks about a path of which nothing is to be told, not even that nothing is there.
+    fn ask_by_path(&self, permission: Permission, path: &str) -> Result<(), Error> {
+        let asked = self.by.judge.check(about(permission, path, [""; 3]));
+        asked.map_err(|refused| Error::Forbidden(refused.detail))
+    }
+
     pub(super) async fn fetch(&mut self, path: &str) -> sqlx::Result<Option<Stored>> {
         sqlx::query_as("select * from knowledge.fetch($1, $2)")
             .bind(self.by.scope.tenant().as_str())
@@ -281,9 +290,14 @@ impl Writer<'_> {
     async fn check_way(&mut self, path: &ItemPath) -> Result<(), Error> {
         let folded = path.folded();
         let in_the_way: Option<(String, String, String)> = sqlx::query_as(
-            "select path, author, status from knowledge.items
-             where tenant_id = $1 and deleted_at is null and path <> $2
-               and (folded = $3 or folded = any($4) or (folded > $3 || '/' and folded < $3 || '0')) limit 1",
+            // Each half has its way through the index; one condition with both has none, and reads the whole table.
+            "(select path, author, status from knowledge.items
+              where tenant_id = $1 and deleted_at is null and folded = any(array_append($4, $3)) and path <> $2 limit 1)
+             union all
+             (select path, author, status from knowledge.items
+              where tenant_id = $1 and deleted_at is null and folded > $3 || '/' and folded < $3 || '0'
+              order by folded limit 1)
+             limit 1",
         )
         .bind(self.by.scope.tenant().as_str())
         .bind(path.as_str())
@@ -311,9 +325,7 @@ impl Writer<'_> {
             return refuse("an item does not supersede itself");
         }
         // By its path first: what is forbidden there is not told, not even that it is not there.
-        let unseen = about(action::KNOWLEDGE_EDIT, predecessor, [""; 3]);
-        let asked = self.by.judge.check(unseen);
-        asked.map_err(|refused| Error::Forbidden(refused.detail))?;
+        self.ask_by_path(action::KNOWLEDGE_EDIT, predecessor)?;
         let found = self.fetch(predecessor).await?;
         let Some(old) = found.filter(|old| !old.deleted && self.may_read(old)) else {
             return match self.absent {

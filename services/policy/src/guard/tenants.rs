@@ -28,6 +28,9 @@ use crate::snapshot::Held;
 /// Tenants remembered; beyond, all are asked for again.
 const REMEMBERED: usize = 10_000;
 
+/// People without a role who may ask about a tenant in the time between two snapshots.
+const ROLELESS: usize = 64;
+
 /// Between two questions about a tenant.
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -37,8 +40,8 @@ const LATE: i32 = 2;
 /// The longest that a read waits for newer policies than those that it can be decided by. Only the one that asks waits.
 const BRIEFLY: Duration = Duration::from_millis(250);
 
-/// The longest that a write does.
-const A_MOMENT: Duration = Duration::from_secs(1);
+/// The longest that a write does: longer than a question takes, whose own patience ends before.
+const A_MOMENT: Duration = Duration::from_secs(3);
 
 /// What is known of a tenant.
 #[derive(Debug)]
@@ -47,8 +50,8 @@ struct Known {
     held: RwLock<Option<Arc<Held>>>,
     /// The time before which nobody asks; held by whoever asks.
     turn: Mutex<Option<Instant>>,
-    /// The time before which nobody without a role asks.
-    roleless: StdMutex<Option<Instant>>,
+    /// Who has no role and has asked, and the time before which he does not ask again.
+    roleless: StdMutex<HashMap<String, Instant>>,
 }
 
 /// All snapshots of this process.
@@ -94,8 +97,12 @@ impl Tenants {
             return held;
         }
         let is_roleless = roles(held.as_deref(), caller).is_empty();
-        if is_roleless && !known.may_ask_roleless(self.asking.refresh) {
-            return held;
+        if is_roleless && !known.may_ask_roleless(&caller.subject, self.asking.refresh) {
+            if held.is_none() {
+                // Somebody may be asking, and what he gets tells which roles this one was given.
+                drop(timeout(PATIENCE, known.turn.lock()).await);
+            }
+            return known.held();
         }
         let whose = Credentials::of(caller, headers);
         match held {
@@ -170,12 +177,20 @@ impl Known {
         self.turn.try_lock().is_ok_and(|turn| is_over(*turn))
     }
 
-    /// Tells whether somebody without a role may ask; then nobody like him may for a while.
-    fn may_ask_roleless(&self, pause: SignedDuration) -> bool {
-        let mut until = self.roleless.lock().unwrap_or_else(PoisonError::into_inner);
-        let may = is_over(*until);
+    /// Tells whether somebody without a role may ask; then he may not for a while. Nobody else's question is a reason to keep
+    /// him from his, for he may have been given a role where the other was not.
+    fn may_ask_roleless(&self, subject: &str, pause: SignedDuration) -> bool {
+        let mut asked = self.roleless.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        if asked.get(subject).is_some_and(|until| now < *until) {
+            return false;
+        }
+        if asked.len() >= ROLELESS {
+            asked.retain(|_, until| now < *until);
+        }
+        let may = asked.len() < ROLELESS;
         if may {
-            *until = Some(Instant::now() + pause.unsigned_abs());
+            asked.insert(subject.to_owned(), now + pause.unsigned_abs());
         }
         may
     }

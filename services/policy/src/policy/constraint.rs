@@ -138,19 +138,31 @@ pub enum Finding {
     Unchecked,
 }
 
+/// How many bytes of each kind a subject has.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Sizes {
+    path: usize,
+    code: usize,
+    files: usize,
+    dependencies: usize,
+    imports: usize,
+    config: usize,
+}
+
 impl Subject {
-    /// Returns how many bytes of text it has, but for the configuration, of which a rule looks at one value.
+    /// Measures it.
     #[must_use]
-    pub fn size(&self) -> usize {
-        let lists = [&self.files, &self.dependencies, &self.imports];
-        let listed: usize = lists
-            .into_iter()
-            .flatten()
-            .flatten()
-            .map(|text| text.len() + ENTRY)
-            .sum();
-        let texts = [&self.path, &self.content];
-        listed + texts.into_iter().flatten().map(String::len).sum::<usize>()
+    pub fn sizes(&self) -> Sizes {
+        let text = |text: &Option<String>| text.as_ref().map_or(0, String::len);
+        let list = |list: &Option<Vec<String>>| list.iter().flatten().map(|text| text.len() + ENTRY).sum();
+        Sizes {
+            path: text(&self.path),
+            code: text(&self.content),
+            files: list(&self.files),
+            dependencies: list(&self.dependencies),
+            imports: list(&self.imports),
+            config: self.config.as_ref().map_or(0, |config| Value::Object(config.clone()).to_string().len()),
+        }
     }
 }
 
@@ -248,6 +260,19 @@ impl Rule {
                 matches!(self.target, Target::File | Target::Dependency | Target::Config)
             }
         }
+    }
+
+    /// Returns how many bytes of a subject the rule looks at, at most: its path once for each place that it applies to.
+    #[must_use]
+    pub fn looks_at(&self, sizes: &Sizes) -> usize {
+        let looked_at = match self.target {
+            Target::Code => sizes.code,
+            Target::File => sizes.path.saturating_add(sizes.files),
+            Target::Dependency => sizes.dependencies,
+            Target::Import => sizes.imports,
+            Target::Config => sizes.config,
+        };
+        looked_at.saturating_add(sizes.path.saturating_mul(self.applies_to.len()))
     }
 
     /// Holds a subject against the rule, by its patterns.

@@ -99,3 +99,23 @@ proptest! {
         prop_assert_eq!(score == 0.0, severities.is_empty());
     }
 }
+
+#[test]
+fn a_rule_looks_at_what_it_is_about_and_at_the_path_once_for_each_place() {
+    let subject: Subject = serde_json::from_value(json!({
+        "path": "a/b.rs", "content": "let x = 1;", "dependencies": ["serde"], "config": {"a": "b"},
+    }))
+    .expect("a subject");
+    let sizes = subject.sizes();
+    let looks_at = |target: &str, operator: &str, value: &str| rule(target, operator, value).looks_at(&sizes);
+    assert_eq!(looks_at("code", "must_not_match", "x"), 10);
+    assert_eq!(looks_at("file", "must_exist", "x"), 6);
+    assert_eq!(looks_at("dependency", "must_not_use", "x"), 5 + ENTRY);
+    assert_eq!(looks_at("import", "must_not_use", "x"), 0);
+    assert_eq!(looks_at("config", "must_match", "a=b"), r#"{"a":"b"}"#.len());
+    let placed = Rule {
+        applies_to: vec!["*".to_owned(), "**".to_owned()],
+        ..rule("code", "must_not_match", "x")
+    };
+    assert_eq!(placed.looks_at(&sizes), 10 + 2 * 6);
+}

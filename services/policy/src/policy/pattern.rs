@@ -8,6 +8,9 @@ pub const LONGEST: usize = 512;
 /// Largest compiled expression, in bytes.
 const COMPILED: usize = 256 * 1024;
 
+/// Most that an expression may remember while it matches, in bytes: a tenant's expressions are kept, thousands of them.
+const REMEMBERED: usize = 64 * 1024;
+
 /// Compiles a regular expression; `^` and `$` are line ends.
 ///
 /// # Errors
@@ -49,6 +52,7 @@ fn build(text: &str) -> Result<Regex, String> {
     RegexBuilder::new(text)
         .multi_line(true)
         .size_limit(COMPILED)
+        .dfa_size_limit(REMEMBERED)
         .build()
         .map_err(|error| match &error {
             regex::Error::CompiledTooBig(_) => "the expression is too large".to_owned(),

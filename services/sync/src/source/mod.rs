@@ -103,8 +103,8 @@ pub enum Coverage {
     Whole,
     /// Only changes are listed.
     Changes {
-        /// Items that are gone.
-        gone: u64,
+        /// Items that are gone; none where that shows itself only while the list is read.
+        gone: Option<u64>,
     },
 }
 
@@ -231,11 +231,11 @@ impl Source {
     #[must_use]
     pub fn coverage(&self) -> Coverage {
         match self {
-            Self::Http(feed) if feed.is_unchanged() => Coverage::Changes { gone: 0 },
-            Self::Github(github) if !github.is_whole() => Coverage::Changes { gone: 0 },
+            Self::Http(feed) if feed.is_unchanged() => Coverage::Changes { gone: Some(0) },
+            Self::Github(github) if !github.is_whole() => Coverage::Changes { gone: None },
             Self::Git(git) => git
                 .vanished()
-                .map_or(Coverage::Whole, |gone| Coverage::Changes { gone }),
+                .map_or(Coverage::Whole, |gone| Coverage::Changes { gone: Some(gone) }),
             Self::Directory(_) | Self::Http(_) | Self::Github(_) | Self::Bucket(_) | Self::Knowledge(_) => {
                 Coverage::Whole
             }

@@ -211,7 +211,7 @@ impl<'a> Run<'a> {
             position: position.as_ref(),
         };
         let source = self.unless_stopped(Source::open(&self.context.places, opening)).await?;
-        if let (Coverage::Changes { gone }, None) = (source.coverage(), &position) {
+        if let (Coverage::Changes { gone: Some(gone) }, None) = (source.coverage(), &position) {
             let delivered = store::count_delivered(&self.context.pool, &fence).await?;
             self.refuse_mass_delete(gone, delivered.all)?;
         }
@@ -259,7 +259,7 @@ impl<'a> Run<'a> {
         })
     }
 
-    fn refuse_mass_delete(&self, vanishing: u64, known: u64) -> Result<(), Stop> {
+    pub(super) fn refuse_mass_delete(&self, vanishing: u64, known: u64) -> Result<(), Stop> {
         if self.claimed.options.allow_mass_delete || !plan::is_mass_delete(vanishing, known) {
             return Ok(());
         }

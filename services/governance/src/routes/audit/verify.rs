@@ -215,8 +215,10 @@ impl FromStr for Place {
 
     fn from_str(text: &str) -> Result<Self, ()> {
         let (seq, hash) = text.split_once(' ').ok_or(())?;
+        // An event comes after it: there is no last number.
+        let seq: i64 = seq.parse().map_err(|_| ())?;
         Ok(Self {
-            seq: seq.parse().map_err(|_| ())?,
+            seq: if (0..i64::MAX).contains(&seq) { seq } else { return Err(()) },
             hash: BASE64.decode(hash).map_err(|_| ())?,
         })
     }

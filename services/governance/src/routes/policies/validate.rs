@@ -133,10 +133,12 @@ pub fn check(at: &str, request: &Request) -> Result<(), Problem> {
 pub fn judge(set: &Compiled, request: &Request, at: &str, now: jiff::Timestamp) -> Result<Verdict, Problem> {
     let subject = &request.context;
     let rules = set.rules(&request.scope, now);
-    let size = subject.size();
-    if size.saturating_mul(rules.len()) > WORK {
+    let sizes = subject.sizes();
+    let work = rules.iter().map(|it| it.rule.looks_at(&sizes)).fold(0, usize::saturating_add);
+    if work > WORK {
         let (pointer, count) = (format!("{at}/context"), rules.len());
-        let message = format!("{size} bytes are too many for the {count} rules of this place; check less at a time");
+        let message =
+            format!("the {count} rules of this place would look at {work} bytes, {WORK} at most; check less at a time");
         return Err(Problem::field(Code::PayloadTooLarge, pointer, message));
     }
     let (mut violations, mut unchecked) = (Vec::new(), Vec::new());

@@ -20,7 +20,7 @@ use crate::store::{OrProblem as _, Scoped};
 const ACTIVE: i64 = 1_000;
 
 /// Most rules in them: each keeps its compiled patterns once something was held against it.
-const RULES: i64 = 5_000;
+const PATTERNS: i64 = 5_000;
 
 /// Most bytes of them as JSON: each service fetches the set within two seconds.
 const BYTES: i64 = 4 << 20;
@@ -139,8 +139,10 @@ pub async fn check_room(tx: &mut Scoped, id: Uuid, document: &Document) -> Resul
     if others.policies >= ACTIVE {
         return refuse(format!("a tenant has at most {ACTIVE} active policies"));
     }
-    if others.rules.saturating_add(own(document.rules.len())) > RULES {
-        return refuse(format!("the active policies of a tenant have at most {RULES} rules"));
+    let patterns = document.rules.iter().map(|rule| 1 + rule.applies_to.len()).sum();
+    if others.patterns.saturating_add(own(patterns)) > PATTERNS {
+        let message = "the rules of a tenant's active policies have at most";
+        return refuse(format!("{message} {PATTERNS} values and places that they apply to"));
     }
     if others.bytes.saturating_add(own(json!(document).to_string().len())) > BYTES {
         return refuse(format!("the active policies of a tenant have at most {BYTES} bytes"));

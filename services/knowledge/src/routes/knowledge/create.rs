@@ -13,6 +13,7 @@ use aeterna_kit::problem::{Code, Problem};
 use aeterna_policy::guard::Judge;
 
 use super::body::Body;
+use super::successor;
 use super::tag::{Form, etag};
 use crate::access::Rights;
 use crate::item::Item;
@@ -68,24 +69,28 @@ pub async fn create(
         judge: &judge,
     };
     let written = store::put(&state.pool, by, wanted).await?;
-    Ok(respond(written))
+    respond(&state, by, written).await
 }
 
 /// Answers a write.
-pub(crate) fn respond(written: Written) -> Response {
+///
+/// # Errors
+/// When the database does not answer; the write is done then.
+pub(crate) async fn respond(state: &State, by: By<'_>, written: Written) -> Result<Response, Problem> {
+    let shown = successor::hide(&state.pool, by, written.stored).await?;
     let status = match written.outcome {
         Outcome::Created => StatusCode::CREATED,
         Outcome::Changed | Outcome::Unchanged => StatusCode::OK,
     };
     let headers = [
-        (header::ETAG, etag(written.stored.version, Form::Json)),
-        (header::LOCATION, location(&written.stored.path)),
+        (header::ETAG, etag(shown.version, Form::Json)),
+        (header::LOCATION, location(&shown.path)),
     ];
     let stored = Stored {
-        item: Item::from(written.stored),
+        item: Item::from(shown),
         unchanged: written.outcome == Outcome::Unchanged,
     };
-    (status, headers, Reply(stored)).into_response()
+    Ok((status, headers, Reply(stored)).into_response())
 }
 
 /// Returns where an item is read, as a URL's path.

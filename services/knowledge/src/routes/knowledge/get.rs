@@ -15,14 +15,14 @@ use aeterna_policy::guard::Judge;
 use aeterna_policy::rbac::action;
 
 use super::tag::{Form, etag, is_known};
-use super::{diff, export, folder, history, relations};
+use super::{diff, export, folder, history, relations, successor};
 use crate::access::Rights;
 use crate::item::{Item, Stored, front_matter};
 use crate::path::{FolderPath, ItemPath};
 use crate::permissions::about_stored;
 use crate::routes::refusal::{absent, path_problem};
 use crate::state::State;
-use crate::store;
+use crate::store::{self, By};
 
 /// What to see of an item.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, ToSchema)]
@@ -193,7 +193,12 @@ impl Asked<'_> {
             }
             None => stored,
         };
-        let stored = self.hide_successor(stored).await?;
+        let by = By {
+            scope: &self.caller.scope,
+            rights: self.rights,
+            judge: self.judge,
+        };
+        let stored = successor::hide(&self.state.pool, by, stored).await?;
         let form = if prefers(headers, "text/markdown") {
             Form::File
         } else {
@@ -222,19 +227,6 @@ impl Asked<'_> {
             }
         }
         Ok(response)
-    }
-
-    /// Leaves out what took an item's place, where the caller may not see that.
-    async fn hide_successor(&self, mut stored: Stored) -> Result<Stored, Problem> {
-        let by = stored.superseded_by.as_deref().map(ItemPath::parse);
-        let Some(Ok(by)) = by else { return Ok(stored) };
-        let successor = store::fetch(&self.state.pool, &self.caller.scope, &by).await;
-        let successor = successor.map_err(|error| Problem::database(&error))?;
-        let may_see = successor.is_some_and(|one| {
-            self.rights.may_read(&one.author, one.snapshot.attributes.status) && self.check(&one).is_ok()
-        });
-        stored.superseded_by.take_if(|_| !may_see);
-        Ok(stored)
     }
 
     pub(super) async fn folder(&self, folder: &FolderPath, headers: &HeaderMap) -> Result<Response, Problem> {

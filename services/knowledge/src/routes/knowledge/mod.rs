@@ -16,5 +16,6 @@ pub mod put;
 pub mod relations;
 pub mod root;
 pub mod search;
+mod successor;
 mod tag;
 pub mod upload;

@@ -77,5 +77,5 @@ pub async fn put(
         judge: &judge,
     };
     let written = store::put(&state.pool, by, wanted).await?;
-    Ok(respond(written))
+    respond(&state, by, written).await
 }

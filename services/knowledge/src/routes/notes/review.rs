@@ -110,5 +110,5 @@ pub async fn review(
         judge: &judge,
     };
     let written = store::put(&state.pool, by, wanted).await?;
-    Ok(respond(written))
+    respond(&state, by, written).await
 }

@@ -35,6 +35,9 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// The constant of reciprocal rank fusion (Cormack et al. 2009): how little the first place counts over the next.
 const FUSION: f32 = 60.0;
 
+/// So many times the limit is looked at where policies may take memories away: a search that they leave nothing of is rare.
+const REACH: u32 = 5;
+
 /// Candidates beyond the limit, for those that hydration drops.
 const SPARE: usize = 10;
 
@@ -275,7 +278,7 @@ impl Asked<'_> {
             layers: &self.predicates.layers,
             identifiers: &self.predicates.identifiers,
             tags: &self.predicates.tags,
-            limit: u64::from(self.request.limit) + u64::try_from(SPARE).unwrap_or_default(),
+            limit: u64::from(self.reach()) + u64::try_from(SPARE).unwrap_or_default(),
             threshold: self.request.threshold,
         };
         let Ok(store) = self.state.applier.stores().at(&shard.endpoint) else {
@@ -326,10 +329,20 @@ impl Asked<'_> {
             (Candidates::Away, Some(query)) => (Vec::new(), Words::Any(query)),
             (Candidates::Away, None) => (Vec::new(), Words::None),
         };
-        let limit = i32::try_from(self.request.limit).unwrap_or(i32::MAX);
+        let limit = i32::try_from(self.reach()).unwrap_or(i32::MAX);
         find(&self.state.pool, self.scope, &points, words, &self.predicates, limit)
             .await
             .map_err(|error| Problem::database(&error))
+    }
+
+    /// Returns how many memories are looked at: more than asked for where policies may take some of them away.
+    fn reach(&self) -> u32 {
+        let limit = self.request.limit;
+        if self.judge.is_selective() {
+            limit.saturating_mul(REACH)
+        } else {
+            limit
+        }
     }
 
     /// Tells whether the policies let the caller find a memory and read it.
@@ -395,7 +408,7 @@ impl Asked<'_> {
 }
 
 fn score(semantic: bool, explanation: &Explanation) -> f32 {
-    // Ranks are at most 110: exact as f32.
+    // Ranks are at most some hundreds: exact as f32.
     let part = |rank: Option<usize>| {
         rank.and_then(|rank| u16::try_from(rank).ok())
             .map_or(0.0, |rank| 1.0 / (FUSION + f32::from(rank)))

@@ -84,9 +84,10 @@ async fn check_policies(state: &State, caller: &Caller, judge: &Judge, id: Uuid)
     let job = store::fetch(&state.pool, &caller.scope, id)
         .await?
         .ok_or_else(|| no_job(id))?;
-    let connection = store::fetch_connection(&state.pool, &caller.scope, job.connection_id).await?;
-    let source = connection.ok_or_else(|| no_job(id))?.source;
-    judge.check(about_stored(action::SYNC_CANCEL, id, &source, &job.created_by))
+    let found = store::list_connections(&state.pool, &caller.scope, Some(job.connection_id), None, 1).await?;
+    let connection = found.into_iter().next().ok_or_else(|| no_job(id))?;
+    let about = about_stored(action::SYNC_CANCEL, id, &connection.source, &connection.created_by);
+    judge.check(about)
 }
 
 /// Reads a body that may be left out.

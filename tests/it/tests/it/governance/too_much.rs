@@ -134,7 +134,7 @@ async fn a_tenants_active_policies_have_so_many_rules_and_bytes_and_no_more() ->
         .expect(201)?;
     let refused = service.post(ann, "/api/v1/policies", &rules("one more", 1)).await?;
     refused.expect_problem(422, "INVALID_BODY")?;
-    ensure!(refused.text.contains("5000 rules"), "{}", refused.text);
+    ensure!(refused.text.contains("5000 values"), "{}", refused.text);
     let text = format!("// {}\npermit (principal, action, resource);", "x".repeat(60_000));
     fill(&other, 69, &cedar("texts", &text)).await?;
     let refused = other.post(ann, "/api/v1/policies", &cedar("one more", &text)).await?;

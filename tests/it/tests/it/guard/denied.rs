@@ -234,6 +234,28 @@ async fn memories_that_may_not_be_read_are_neither_shown_nor_found_nor_deleted()
 }
 
 #[tokio::test]
+async fn what_may_not_be_found_does_not_hide_the_rest() -> Result<()> {
+    let world = World::start(300).await?;
+    let text = r#"forbid (principal, action == Action::"memory.read", resource)
+        when { resource has layer && resource.layer == "company" };"#;
+    world.governance.enforce("acme", "no-company-memories", text).await?;
+    let memory = world.memory().await?;
+    for n in 0..12 {
+        let body = json!({"content": format!("zebra zebra zebra {n}"), "layer": "company"});
+        memory.create("acme", &body).await?.expect(201)?;
+    }
+    let body = json!({"content": "far down, a zebra among many other animals", "layer": "team"});
+    memory.create("acme", &body).await?.expect(201)?;
+    for mode in ["keyword", "semantic", "hybrid"] {
+        let asked = json!({"query": "zebra", "mode": mode, "limit": 3});
+        let found = memory.search("acme", &asked).await?;
+        found.expect(200)?;
+        ensure!(found.text.contains("far down"), "{mode}: {}", found.text);
+    }
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_search_gives_nothing_to_who_may_read_nothing() -> Result<()> {
     let world = World::start(300).await?;
     let text = r#"forbid (principal, action == Action::"memory.read", resource);"#;

@@ -7,6 +7,7 @@ use serde_json::json;
 use super::relay::Mode;
 use super::world::World;
 use crate::api::service::{Service as Memory, send};
+use crate::governance::service::of_acme;
 use crate::knowledge::service::{ADMIN, Service as Knowledge, wait_until};
 
 async fn store(memory: &Memory) -> Result<u16> {
@@ -132,6 +133,27 @@ async fn who_has_no_role_asks_seldom_also_where_nothing_is_known_yet() -> Result
         .create("acme", &json!({"content": "x", "layer": "team"}))
         .await?
         .expect(201)
+}
+
+/// One who is let in by nothing asked first, and kept everybody whose roles are given here from asking.
+#[tokio::test]
+async fn who_was_given_a_role_asks_whoever_was_refused_before() -> Result<()> {
+    let world = World::start(300).await?;
+    let memory = world.memory_that_asks_after(3_600).await?;
+    let body = json!({"principal": "ann", "role": "Developer"});
+    world
+        .governance
+        .post(of_acme("root", "Admin"), "/api/v1/roles/grant", &body)
+        .await?
+        .expect(200)?;
+    let read = async |subject: &str| {
+        let request = memory.request(Method::GET, &format!("/api/v1/memories/{}", uuid::Uuid::nil()));
+        let request = request.header("X-Tenant-ID", "acme").header("X-Subject", subject);
+        send(request.header("X-Roles", "Nobody")).await
+    };
+    read("eve").await?.expect_problem(503, "POLICY_STALE")?;
+    read("ann").await?.expect_problem(404, "MEMORY_NOT_FOUND")?;
+    read("eve").await?.expect_problem(403, "FORBIDDEN")
 }
 
 #[tokio::test]

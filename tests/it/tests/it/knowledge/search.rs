@@ -180,7 +180,7 @@ async fn the_searchers_function_takes_its_tenant_from_the_scope_alone() -> Resul
 
 /// The bound is on rows and not on time, which says as much about the machine as about the search.
 #[tokio::test]
-async fn a_tenant_of_50_000_items_is_searched_through_the_index() -> Result<()> {
+async fn a_tenant_of_50_000_items_is_written_and_searched_through_indexes() -> Result<()> {
     let service = Service::start().await?;
     sqlx::raw_sql(FILL).execute(&service.root).await?;
     let asked = [
@@ -200,6 +200,7 @@ async fn a_tenant_of_50_000_items_is_searched_through_the_index() -> Result<()> 
     let filled = "select n_tup_upd from pg_stat_user_tables where schemaname = 'knowledge' and relname = 'items'";
     wait_until("the fill is counted", async || Ok(counted(filled).await? >= 50_000)).await?;
     let before = (counted(looks).await?, counted(rows).await?, counted(walks).await?);
+    service.note(ADMIN, "new/a.md", "text").await?.expect(201)?;
     for (query, mode) in asked {
         let body = json!({"query": query, "mode": mode, "facets": true});
         let answer = service.post(ADMIN, "/knowledge/search", &body).await?;

@@ -262,6 +262,33 @@ async fn an_issue_that_is_closed_leaves_where_only_open_ones_are_wanted() -> Res
     )
 }
 
+/// Issues that are closed show themselves page by page, and no page tells of the next one.
+#[tokio::test]
+async fn more_than_a_fifth_of_the_issues_is_not_closed_away() -> Result<()> {
+    let (sync, repository) = (Sync::start().await?, Repository::default());
+    for number in 1..=50 {
+        repository.set(number, &format!("issue {number:02}"), "open", 1_000 + i64::try_from(number)?);
+    }
+    let web = serve(&repository).await?;
+    let body = issues(&web, "open");
+    sync.run_job("acme", &body).await?;
+    for number in 1..=11 {
+        repository.set(number, "done", "closed", 2_000 + i64::try_from(number)?);
+    }
+    let mut dry = body.clone();
+    dry["dryRun"] = json!(true);
+    for asked in [&dry, &body] {
+        let stopped = sync.run_job("acme", asked).await?;
+        ensure!(stopped.body["error"]["code"] == "MASS_DELETE", "{}", stopped.text);
+        ensure!(titles(&sync, "acme").await?.len() == 50);
+    }
+    let mut allowed = body;
+    allowed["allowMassDelete"] = json!(true);
+    expect_job(&sync.run_job("acme", &allowed).await?, "succeeded", &json!({"deleted": 11}))?;
+    ensure!(titles(&sync, "acme").await?.len() == 39);
+    Ok(())
+}
+
 #[tokio::test]
 async fn the_token_goes_to_the_api_and_a_pause_is_kept() -> Result<()> {
     let (sync, repository) = (Sync::by_hand().await?, Repository::default());

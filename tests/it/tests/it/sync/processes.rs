@@ -15,8 +15,8 @@ use uuid::Uuid;
 
 use super::service::{Sync, assemble, directory, expect_job};
 
-/// Files of the directory.
-const FILES: u8 = 200;
+/// Files of the directory: so many that the job is not over when whoever kills its worker is late.
+const FILES: u16 = 1_200;
 
 /// The process that the test below starts, stops and starts again. It reads its command line, and ends with whoever started it.
 #[test]
@@ -87,7 +87,7 @@ async fn after_processes_are_killed_at_random_times_the_target_is_that_of_an_und
     let sync = Sync::by_hand().await?;
     for tenant in ["calm", "acme"] {
         for n in 0..FILES {
-            sync.write(tenant, &format!("{n:03}.md"), format!("page {n}"))?;
+            sync.write(tenant, &format!("{n:04}.md"), format!("page {n}"))?;
         }
     }
     let calm = sync.start_job("calm", &directory("")).await?.id()?;
