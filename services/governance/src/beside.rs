@@ -18,5 +18,7 @@ pub async fn beside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static
         let _place = place;
         work()
     };
-    tokio::task::spawn_blocking(in_place).await.map_err(|lost| cut_off(&lost))
+    tokio::task::spawn_blocking(in_place)
+        .await
+        .map_err(|lost| cut_off(&lost))
 }

@@ -161,7 +161,10 @@ impl Subject {
             files: list(&self.files),
             dependencies: list(&self.dependencies),
             imports: list(&self.imports),
-            config: self.config.as_ref().map_or(0, |config| Value::Object(config.clone()).to_string().len()),
+            config: self
+                .config
+                .as_ref()
+                .map_or(0, |config| Value::Object(config.clone()).to_string().len()),
         }
     }
 }

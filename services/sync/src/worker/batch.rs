@@ -66,16 +66,23 @@ impl Run<'_> {
 
     /// Looks how much would vanish with this page and those before it, where the source does not tell beforehand.
     async fn guard_page(&self, works: &[Work]) -> Result<(), Stop> {
-        let going = works.iter().filter(|work| work.counts == Some(Counted::Deleted)).count();
+        let going = works
+            .iter()
+            .filter(|work| work.counts == Some(Counted::Deleted))
+            .count();
         if going == 0 {
             return Ok(());
         }
-        let delivered = store::count_delivered(&self.context.pool, &self.claimed.fence).await?.all;
+        let delivered = store::count_delivered(&self.context.pool, &self.claimed.fence)
+            .await?
+            .all;
         let progress = &self.claimed.progress;
         let known = if self.claimed.options.dry_run {
             delivered
         } else {
-            delivered.saturating_add(progress.deleted).saturating_sub(progress.added)
+            delivered
+                .saturating_add(progress.deleted)
+                .saturating_sub(progress.added)
         };
         let going = u64::try_from(going).unwrap_or(u64::MAX);
         self.refuse_mass_delete(progress.deleted.saturating_add(going), known)

@@ -218,7 +218,11 @@ impl FromStr for Place {
         // An event comes after it: there is no last number.
         let seq: i64 = seq.parse().map_err(|_| ())?;
         Ok(Self {
-            seq: if (0..i64::MAX).contains(&seq) { seq } else { return Err(()) },
+            seq: if (0..i64::MAX).contains(&seq) {
+                seq
+            } else {
+                return Err(());
+            },
             hash: BASE64.decode(hash).map_err(|_| ())?,
         })
     }

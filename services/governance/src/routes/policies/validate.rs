@@ -134,7 +134,10 @@ pub fn judge(set: &Compiled, request: &Request, at: &str, now: jiff::Timestamp) 
     let subject = &request.context;
     let rules = set.rules(&request.scope, now);
     let sizes = subject.sizes();
-    let work = rules.iter().map(|it| it.rule.looks_at(&sizes)).fold(0, usize::saturating_add);
+    let work = rules
+        .iter()
+        .map(|it| it.rule.looks_at(&sizes))
+        .fold(0, usize::saturating_add);
     if work > WORK {
         let (pointer, count) = (format!("{at}/context"), rules.len());
         let message =

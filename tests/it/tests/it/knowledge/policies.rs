@@ -309,10 +309,16 @@ async fn the_path_of_a_successor_is_not_told_where_it_is_forbidden() -> Result<(
     ensure!(told.body["supersededBy"].is_null(), "{}", told.text);
     // Nor where what is there already is sent once more.
     let tag = told.headers["etag"].to_str()?;
-    let same = service.request(ADMIN, Method::PUT, "/knowledge/open/old.md").header("If-Match", tag);
+    let same = service
+        .request(ADMIN, Method::PUT, "/knowledge/open/old.md")
+        .header("If-Match", tag);
     let same = send(same.json(&old)).await?;
     same.expect(200)?;
-    ensure!(same.body["unchanged"] == true && !same.text.contains("secret"), "{}", same.text);
+    ensure!(
+        same.body["unchanged"] == true && !same.text.contains("secret"),
+        "{}",
+        same.text
+    );
     Ok(())
 }
 
@@ -326,7 +332,11 @@ async fn who_may_not_read_at_a_path_is_not_told_by_a_deletion_what_is_there() ->
     let plan = item("secret/plan.md", "text", "team", "proposed");
     service.post(ADMIN, "/knowledge", &plan).await?.expect(201)?;
     for path in ["secret/plan.md", "secret/nothing.md"] {
-        let request = service.request(As("acme", "dev", "Developer"), Method::DELETE, &format!("/knowledge/{path}"));
+        let request = service.request(
+            As("acme", "dev", "Developer"),
+            Method::DELETE,
+            &format!("/knowledge/{path}"),
+        );
         send(request).await?.expect_problem(403, "FORBIDDEN")?;
     }
     Ok(())

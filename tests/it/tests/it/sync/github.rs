@@ -267,7 +267,12 @@ async fn an_issue_that_is_closed_leaves_where_only_open_ones_are_wanted() -> Res
 async fn more_than_a_fifth_of_the_issues_is_not_closed_away() -> Result<()> {
     let (sync, repository) = (Sync::start().await?, Repository::default());
     for number in 1..=50 {
-        repository.set(number, &format!("issue {number:02}"), "open", 1_000 + i64::try_from(number)?);
+        repository.set(
+            number,
+            &format!("issue {number:02}"),
+            "open",
+            1_000 + i64::try_from(number)?,
+        );
     }
     let web = serve(&repository).await?;
     let body = issues(&web, "open");
@@ -284,7 +289,11 @@ async fn more_than_a_fifth_of_the_issues_is_not_closed_away() -> Result<()> {
     }
     let mut allowed = body;
     allowed["allowMassDelete"] = json!(true);
-    expect_job(&sync.run_job("acme", &allowed).await?, "succeeded", &json!({"deleted": 11}))?;
+    expect_job(
+        &sync.run_job("acme", &allowed).await?,
+        "succeeded",
+        &json!({"deleted": 11}),
+    )?;
     ensure!(titles(&sync, "acme").await?.len() == 39);
     Ok(())
 }
