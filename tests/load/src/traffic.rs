@@ -157,14 +157,15 @@ impl Traffic {
         Ok(())
     }
 
-    /// Searches for a memory until it is found, or the time is over.
+    /// Searches for a memory until it is found, or the time is over. A pod that ends closes connections that are at rest, and
+    /// whoever sends at that moment has no answer: it is asked again, as any client would.
     async fn is_found(&self, id: Uuid, until: Instant) -> Result<bool> {
         loop {
-            if self.client.finds(id, &content(id)).await? {
-                return Ok(true);
-            }
-            if Instant::now() > until {
-                return Ok(false);
+            match self.client.finds(id, &content(id)).await {
+                Ok(true) => return Ok(true),
+                Ok(false) if Instant::now() > until => return Ok(false),
+                Err(error) if Instant::now() > until => return Err(error),
+                Ok(false) | Err(_) => {}
             }
             tokio::time::sleep(Duration::from_millis(500)).await;
         }
