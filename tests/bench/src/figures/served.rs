@@ -79,7 +79,8 @@ impl Client<Vec<u8>> for Caller {
         let answer = self.connection.ask(request).await?;
         ensure!(
             answer.status == status && answer.body.contains(part),
-            "not {status} {part}: {answer:?}"
+            "not {status} {part}: {answer:?} to {}",
+            String::from_utf8_lossy(request)
         );
         Ok(())
     }
