@@ -164,7 +164,7 @@ impl Subject {
             config: self
                 .config
                 .as_ref()
-                .map_or(0, |config| Value::Object(config.clone()).to_string().len()),
+                .map_or(0, |config| serde_json::to_string(config).map_or(0, |text| text.len())),
         }
     }
 }

@@ -8,7 +8,6 @@ use serde_json::{Value, json};
 
 use super::world::World;
 use crate::api::service::{Answer, Service as Memory, send};
-use crate::governance::service::of_acme;
 use crate::knowledge::service::{ADMIN, As, wait_until};
 use crate::sync::service::directory;
 
@@ -173,12 +172,7 @@ async fn a_role_that_was_given_counts_although_nobody_else_asks() -> Result<()> 
     let stored = json!({"content": "the zebra", "layer": "team"});
     create(&memory, "TechLead", &stored).await?.expect(201)?;
     create(&memory, "", &stored).await?.expect_problem(403, "FORBIDDEN")?;
-    let body = json!({"principal": "ann", "role": "Developer"});
-    world
-        .governance
-        .post(of_acme("root", "Admin"), "/api/v1/roles/grant", &body)
-        .await?
-        .expect(200)?;
+    world.change_role("grant", "ann", "Developer").await?;
     wait_until("the role counts", async || {
         Ok(create(&memory, "", &stored).await?.status == 201)
     })
@@ -188,12 +182,7 @@ async fn a_role_that_was_given_counts_although_nobody_else_asks() -> Result<()> 
 #[tokio::test]
 async fn a_role_that_was_taken_away_does_not_count_whatever_the_token_says() -> Result<()> {
     let world = World::start(300).await?;
-    let body = json!({"principal": "ann", "role": "Developer"});
-    world
-        .governance
-        .post(of_acme("root", "Admin"), "/api/v1/roles/revoke", &body)
-        .await?
-        .expect(200)?;
+    world.change_role("revoke", "ann", "Developer").await?;
     let memory = world.memory().await?;
     let stored = json!({"content": "the zebra", "layer": "team"});
     create(&memory, "Viewer,Developer", &stored)

@@ -7,7 +7,6 @@ use serde_json::json;
 use super::relay::Mode;
 use super::world::World;
 use crate::api::service::{Service as Memory, send};
-use crate::governance::service::of_acme;
 use crate::knowledge::service::{ADMIN, Service as Knowledge, wait_until};
 
 async fn store(memory: &Memory) -> Result<u16> {
@@ -140,12 +139,7 @@ async fn who_has_no_role_asks_seldom_also_where_nothing_is_known_yet() -> Result
 async fn who_was_given_a_role_asks_whoever_was_refused_before() -> Result<()> {
     let world = World::start(300).await?;
     let memory = world.memory_that_asks_after(3_600).await?;
-    let body = json!({"principal": "ann", "role": "Developer"});
-    world
-        .governance
-        .post(of_acme("root", "Admin"), "/api/v1/roles/grant", &body)
-        .await?
-        .expect(200)?;
+    world.change_role("grant", "ann", "Developer").await?;
     let read = async |subject: &str| {
         let request = memory.request(Method::GET, &format!("/api/v1/memories/{}", uuid::Uuid::nil()));
         let request = request.header("X-Tenant-ID", "acme").header("X-Subject", subject);

@@ -2,10 +2,11 @@
 
 use aeterna_testkit::Postgres;
 use anyhow::{Context as _, Result};
+use serde_json::json;
 
 use super::relay::Relay;
 use crate::api::service::Service as Memory;
-use crate::governance::service::Service as Governance;
+use crate::governance::service::{Service as Governance, of_acme};
 use crate::ground::Ground;
 use crate::knowledge::service::Service as Knowledge;
 use crate::sync::service::Sync;
@@ -44,6 +45,14 @@ impl World {
             "1",
         ];
         words.map(str::to_owned).to_vec()
+    }
+
+    /// Grants a role to somebody of acme, or revokes it.
+    pub async fn change_role(&self, change: &str, principal: &str, role: &str) -> Result<()> {
+        let body = json!({"principal": principal, "role": role});
+        let path = format!("/api/v1/roles/{change}");
+        let changed = self.governance.post(of_acme("root", "Admin"), &path, &body).await?;
+        changed.expect(200)
     }
 
     /// Starts a memory service.
