@@ -8,6 +8,7 @@
 
 pub mod access;
 pub mod archive;
+pub mod by;
 pub mod context;
 pub mod graph;
 pub mod item;

@@ -11,9 +11,10 @@ use sqlx::PgPool;
 use tokio::sync::mpsc::{self, Sender};
 use uuid::Uuid;
 
-use aeterna_kit::auth::{Caller, TenantScope};
+use aeterna_kit::auth::TenantScope;
 use aeterna_kit::tasks;
 
+use crate::by::By;
 use crate::store;
 
 /// Items of one context that are counted: the first. Each more adds a pair with all before it.
@@ -56,14 +57,14 @@ impl Uses {
     }
 
     /// Counts what a question was answered by, soon or never.
-    pub fn count(&self, caller: &Caller, question: &str, mut items: Vec<Uuid>) {
+    pub fn count(&self, by: &By, question: &str, mut items: Vec<Uuid>) {
         items.truncate(COUNTED);
-        let parts = serde_json::json!([caller.scope.tenant().as_str(), caller.subject, question]);
+        let parts = serde_json::json!([by.scope.tenant().as_str(), by.rights.subject(), question]);
         let entry = self.asked.entry(Sha256::digest(parts.to_string()).into());
         if items.len() < 2 || !entry.or_insert(()).is_fresh() {
             return;
         }
-        if self.sender.try_send((caller.scope.clone(), items)).is_err() {
+        if self.sender.try_send((by.scope.clone(), items)).is_err() {
             tracing::debug!("a context is not counted: too many are made");
         }
     }

@@ -1,5 +1,6 @@
 //! What a context is put together from.
 
+use futures::TryStreamExt as _;
 use sqlx::{FromRow, PgPool};
 use uuid::Uuid;
 
@@ -27,7 +28,8 @@ pub struct Beyond {
     pub layer: String,
 }
 
-/// Fetches items by their rows and by their paths, and the policies that must be followed, each once, in no order.
+/// Fetches items by their rows and by their paths, and the policies that must be followed, each once, in no order. They are
+/// handed over one by one: all texts together may be large.
 ///
 /// # Errors
 /// When the database does not answer.
@@ -38,7 +40,8 @@ pub async fn fetch_for_context(
     ids: &[Uuid],
     paths: &[String],
     layers: &[String],
-) -> sqlx::Result<Vec<Stored>> {
+    mut each: impl FnMut(Stored),
+) -> sqlx::Result<()> {
     let query = sqlx::query_as("select * from knowledge.context($1, $2, $3, $4, $5, $6)")
         .bind(scope.tenant().as_str())
         .bind(ids)
@@ -47,7 +50,11 @@ pub async fn fetch_for_context(
         .bind(POLICIES)
         .bind(reader(rights));
     single("knowledge_context", pool, async |connection| {
-        query.fetch_all(connection).await
+        let mut rows = query.fetch(connection);
+        while let Some(stored) = rows.try_next().await? {
+            each(stored);
+        }
+        Ok(())
     })
     .await
 }

@@ -6,9 +6,10 @@ use sqlx::PgPool;
 
 use aeterna_kit::db::{self, tenant_tx};
 
-use super::write::{Absent, By, Error, Next, Outcome, Wanted, Writer};
+use super::write::{Absent, Error, Next, Outcome, Wanted, Writer};
 use crate::archive::order::{first_status, sort};
 use crate::archive::{FAULTS, Fault, Member};
+use crate::by::By;
 use crate::item::change::{Precondition, Refusal};
 use crate::item::draft::Draft;
 use crate::item::{Status, Stored};
@@ -56,13 +57,8 @@ pub struct Imported {
 ///
 /// # Errors
 /// [`Failed`] says why nothing was written.
-pub async fn import(
-    pool: &PgPool,
-    by: By<'_>,
-    members: Vec<Member>,
-    existing: Existing,
-) -> Result<Vec<Imported>, Failed> {
-    let mut tx = tenant_tx(pool, by.scope).await.map_err(Error::from)?;
+pub async fn import(pool: &PgPool, by: &By, members: Vec<Member>, existing: Existing) -> Result<Vec<Imported>, Failed> {
+    let mut tx = tenant_tx(pool, &by.scope).await.map_err(Error::from)?;
     let mut import = Import {
         writer: Writer::new(&mut tx, by, Absent::History),
         existing,

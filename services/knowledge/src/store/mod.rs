@@ -22,7 +22,7 @@ pub use history::{Past, history};
 pub use import::{Existing, Failed, Imported, import};
 pub use read::{fetch, fetch_version};
 pub use search::{Found, Hit, RANKED, Search, search};
-pub use write::{By, Error, Next, Outcome, Wanted, Written, delete, put};
+pub use write::{Error, Next, Outcome, Wanted, Written, delete, put};
 
 static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!("./migrations");
 

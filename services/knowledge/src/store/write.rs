@@ -7,12 +7,10 @@
 
 use sqlx::{PgConnection, PgPool};
 
-use aeterna_kit::auth::TenantScope;
 use aeterna_kit::db::{self, tenant_tx};
-use aeterna_policy::guard::Judge;
 use aeterna_policy::rbac::{Action as Permission, action};
 
-use crate::access::Rights;
+use crate::by::By;
 use crate::item::change::{self, Action, Plan, Precondition, Refusal};
 use crate::item::draft::{self, Draft};
 use crate::item::{Attributes, Snapshot, Status, Stored};
@@ -53,17 +51,6 @@ pub enum Error {
 /// The item in the way, where the caller may know of it.
 fn name(path: Option<&str>) -> &str {
     path.unwrap_or("another item")
-}
-
-/// Who writes.
-#[derive(Debug, Clone, Copy)]
-pub struct By<'a> {
-    /// In whose tenant.
-    pub scope: &'a TenantScope,
-    /// With which rights.
-    pub rights: &'a Rights,
-    /// Under which policies.
-    pub judge: &'a Judge,
 }
 
 /// What an item shall be next.
@@ -112,8 +99,8 @@ pub struct Written {
 ///
 /// # Errors
 /// [`Error`] says why nothing was written.
-pub async fn put(pool: &PgPool, by: By<'_>, wanted: Wanted) -> Result<Written, Error> {
-    let mut tx = tenant_tx(pool, by.scope).await?;
+pub async fn put(pool: &PgPool, by: &By, wanted: Wanted) -> Result<Written, Error> {
+    let mut tx = tenant_tx(pool, &by.scope).await?;
     let written = db::timed("knowledge_put", async {
         let mut writer = Writer::new(&mut tx, by, Absent::Refused);
         writer.lock().await?;
@@ -128,17 +115,17 @@ pub async fn put(pool: &PgPool, by: By<'_>, wanted: Wanted) -> Result<Written, E
 ///
 /// # Errors
 /// [`Error`] says why it is still there.
-pub async fn delete(pool: &PgPool, by: By<'_>, path: &ItemPath, demanded: Precondition) -> Result<(), Error> {
-    let mut tx = tenant_tx(pool, by.scope).await?;
+pub async fn delete(pool: &PgPool, by: &By, path: &ItemPath, demanded: Precondition) -> Result<(), Error> {
+    let mut tx = tenant_tx(pool, &by.scope).await?;
     let mut writer = Writer::new(&mut tx, by, Absent::Refused);
     writer.lock().await?;
     let old = writer.fetch(path.as_str()).await?.filter(|old| writer.may_read(old));
     // Before anything is told of it.
     match &old {
-        Some(old) if !old.deleted => writer.ask(touching(old, by.rights), &old.path, &old.snapshot.attributes)?,
+        Some(old) if !old.deleted => writer.ask(touching(old, &by.rights), &old.path, &old.snapshot.attributes)?,
         Some(_) | None => writer.ask_by_path(action::KNOWLEDGE_READ, path.as_str())?,
     }
-    change::plan_delete(old.as_ref(), demanded, by.rights)?;
+    change::plan_delete(old.as_ref(), demanded, &by.rights)?;
     if let Some(old) = old {
         writer.append(&old, &old.snapshot, Action::Deleted, None).await?;
     }
@@ -158,12 +145,12 @@ pub(super) enum Absent {
 /// Writes items of one tenant, in one transaction.
 pub(super) struct Writer<'a> {
     pub(super) tx: &'a mut PgConnection,
-    pub(super) by: By<'a>,
+    pub(super) by: &'a By,
     absent: Absent,
 }
 
 impl<'a> Writer<'a> {
-    pub(super) fn new(tx: &'a mut PgConnection, by: By<'a>, absent: Absent) -> Self {
+    pub(super) fn new(tx: &'a mut PgConnection, by: &'a By, absent: Absent) -> Self {
         Self { tx, by, absent }
     }
 }
@@ -214,7 +201,7 @@ impl Writer<'_> {
             return Err(Error::Collision(None));
         }
         let snapshot = resolve(next, &path, live)?;
-        let action = match (change::plan(old.as_ref(), &snapshot, demanded, self.by.rights)?, &old) {
+        let action = match (change::plan(old.as_ref(), &snapshot, demanded, &self.by.rights)?, &old) {
             (Plan::Keep, Some(stored)) => return Ok((Outcome::Unchanged, stored.version)),
             (Plan::Store(action), _) => action,
             (Plan::Keep, None) => Action::Created,
@@ -254,7 +241,7 @@ impl Writer<'_> {
         if action == Action::Moved && wanted.status == Status::Accepted {
             return Ok(());
         }
-        self.ask(touching(old, self.by.rights), path.as_str(), says)
+        self.ask(touching(old, &self.by.rights), path.as_str(), says)
     }
 
     fn ask(&self, permission: Permission, path: &str, attributes: &Attributes) -> Result<(), Error> {

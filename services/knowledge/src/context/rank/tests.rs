@@ -53,6 +53,27 @@ fn what_matters_least_is_beyond_the_bound() {
 
 proptest! {
     #[test]
+    fn it_does_not_matter_in_which_order_they_come_to_the_bound(
+        sizes in proptest::collection::vec((0..20_usize, 0.0..=1.0_f64, 0..6_u8), 0..12), often in 1..5_usize,
+    ) {
+        let all: Vec<Candidate> = sizes.iter().enumerate()
+            .map(|(n, (size, relevance, kind))| candidate(n, &"x".repeat(*size), *relevance, *kind)).collect();
+        let (mut held, mut gone) = (Vec::new(), Vec::new());
+        for some in all.chunks(often) {
+            held.extend_from_slice(some);
+            let (kept, beyond) = bound_some(held, 30);
+            held = kept;
+            gone.extend(beyond);
+        }
+        let (held, beyond) = bound(held, 30);
+        gone.extend(beyond);
+        let (kept, mut beyond) = bound(all, 30);
+        gone.sort_by(|a, b| a.0.cmp(&b.0));
+        beyond.sort_by(|a, b| a.0.cmp(&b.0));
+        prop_assert_eq!((held, gone), (kept, beyond));
+    }
+
+    #[test]
     fn comparing_each_pair_once_gives_the_order_that_is_defined(
         texts in proptest::collection::vec(("([a-e] ?){0,8}", 0.0..=1.0_f64, 0..6_u8), 0..12), lambda in 0.0..=1.0_f64,
     ) {

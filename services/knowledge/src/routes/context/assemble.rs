@@ -17,13 +17,12 @@ use tokio::time::Instant;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use aeterna_kit::auth::Caller;
 use aeterna_kit::hex::hex;
 use aeterna_kit::http::extract::Json;
 use aeterna_kit::problem::{Code, Problem};
-use aeterna_policy::guard::Judge;
 
 use super::gather::{Gathered, gather};
+use crate::by::By;
 use crate::context::pack::pack;
 use crate::context::rank::{Reason, Taste, rank};
 use crate::context::{Candidate, Depth, Source};
@@ -215,8 +214,7 @@ pub struct Response {
     )
 )]
 pub async fn assemble(
-    caller: Caller,
-    judge: Judge,
+    by: By,
     Shared(state): Shared<State>,
     headers: HeaderMap,
     Json(mut request): Json<Request>,
@@ -229,8 +227,8 @@ pub async fn assemble(
         beyond,
         partial,
         linked,
-    } = gather(&state, &caller, &judge, &headers, &request).await?;
-    let key = key(&caller, &request, &candidates, &beyond);
+    } = gather(&state, &by, &headers, &request).await?;
+    let key = key(&by, &request, &candidates, &beyond);
     let known = state
         .cache
         .get(&key)
@@ -247,7 +245,7 @@ pub async fn assemble(
             metrics::counter!("cache_misses_total").increment(1);
             let question = request.query.clone();
             let context = put_together(&state, key, request, candidates, beyond).await?;
-            state.uses.count(&caller, &question, told(&context, &rows));
+            state.uses.count(&by, &question, told(&context, &rows));
             context
         }
     };
@@ -303,16 +301,15 @@ fn told(context: &Context, rows: &HashMap<String, Uuid>) -> Vec<Uuid> {
 }
 
 /// Names the work: who asks what, and what there is to tell, each in its version.
-fn key(caller: &Caller, request: &Request, candidates: &[Candidate], beyond: &[(String, Reason)]) -> String {
+fn key(by: &By, request: &Request, candidates: &[Candidate], beyond: &[(String, Reason)]) -> String {
     let mut references: Vec<(&str, String)> = candidates
         .iter()
         .map(|one| (one.reference.as_str(), format!("{:?}", one.relevance)))
         .collect();
     references.sort();
     let parts = serde_json::json!([
-        caller.scope.tenant().as_str(),
-        caller.subject,
-        caller.roles,
+        by.scope.tenant().as_str(),
+        by.rights.subject(),
         request,
         references,
         beyond

@@ -8,15 +8,13 @@ use std::time::Duration;
 use axum::http::HeaderMap;
 use uuid::Uuid;
 
-use aeterna_kit::auth::Caller;
 use aeterna_kit::problem::Problem;
-use aeterna_policy::guard::Judge;
 use aeterna_policy::rbac::action;
 
 use super::assemble::Request;
-use crate::access::Rights;
+use crate::by::By;
 use crate::context::admit::{Found, TOLD, admit};
-use crate::context::rank::{Reason, bound};
+use crate::context::rank::{Reason, bound, bound_some};
 use crate::context::{Candidate, Source, either};
 use crate::graph::Age;
 use crate::graph::one::Graph;
@@ -40,6 +38,7 @@ const BYTES: usize = 4 << 20;
 const PATIENCE: Duration = Duration::from_millis(200);
 
 /// What was found.
+#[derive(Default)]
 pub(super) struct Gathered {
     /// The candidates, in no order.
     pub candidates: Vec<Candidate>,
@@ -56,8 +55,7 @@ pub(super) struct Gathered {
 /// Collects candidates.
 pub(super) async fn gather(
     state: &State,
-    caller: &Caller,
-    judge: &Judge,
+    by: &By,
     headers: &HeaderMap,
     request: &Request,
 ) -> Result<Gathered, Problem> {
@@ -68,27 +66,33 @@ pub(super) async fn gather(
         }
         let asked = state
             .memories
-            .search(&caller.scope, headers, &request.query, patience)
+            .search(&by.scope, headers, &request.query, patience)
             .await;
         asked
             .inspect_err(|error| tracing::info!(%error, "a context goes without memories"))
             .ok()
     };
-    let (items, memories) = tokio::join!(items(state, caller, judge, request), memories);
+    let (items, memories) = tokio::join!(items(state, by, request), memories);
     let (mut gathered, partial) = (items?, memories.is_none());
     gathered.candidates.extend(of_memories(memories.unwrap_or_default()));
     gathered.partial = partial;
-    let (kept, beyond) = bound(gathered.candidates, BYTES);
-    gathered.candidates = kept;
-    gathered.beyond.extend(beyond);
+    gathered.leave_out(bound);
     Ok(gathered)
 }
 
-async fn items(state: &State, caller: &Caller, judge: &Judge, request: &Request) -> Result<Gathered, store::Error> {
-    let rights = Rights::of(caller);
+impl Gathered {
+    /// Leaves out what matters least beyond [`BYTES`].
+    fn leave_out(&mut self, bound: impl Fn(Vec<Candidate>, usize) -> (Vec<Candidate>, Vec<(String, Reason)>)) {
+        let (kept, beyond) = bound(std::mem::take(&mut self.candidates), BYTES);
+        self.candidates = kept;
+        self.beyond.extend(beyond);
+    }
+}
+
+async fn items(state: &State, by: &By, request: &Request) -> Result<Gathered, store::Error> {
     let layers: Vec<String> = request.layers.iter().map(|layer| layer.as_str().to_owned()).collect();
-    let found = by_words(state, caller, &rights, &request.query, &layers).await?;
-    let near = by_graph(state, caller, &rights, &found).await;
+    let found = by_words(state, by, &request.query, &layers).await?;
+    let near = by_graph(state, by, &found).await;
     let linked = near.is_some();
     let mut relevance = found.clone();
     for (id, score) in near.unwrap_or_default() {
@@ -96,22 +100,22 @@ async fn items(state: &State, caller: &Caller, judge: &Judge, request: &Request)
         *own = either(*own, score);
     }
     let ids: Vec<Uuid> = relevance.keys().copied().collect();
-    let stored = store::fetch_for_context(&state.pool, &caller.scope, &rights, &ids, &request.pinned, &layers).await?;
     let mut gathered = Gathered {
-        candidates: Vec::with_capacity(stored.len()),
-        rows: HashMap::with_capacity(stored.len()),
-        beyond: Vec::new(),
-        partial: false,
         linked,
+        ..Gathered::default()
     };
-    let blocking = stored.iter().filter(|one| must_be_followed(one)).count();
+    let (mut blocking, mut held) = (0_usize, 0_usize);
     let mut pinned: Vec<&str> = request.pinned.iter().map(String::as_str).collect();
-    for one in stored {
+    let each = |one: Stored| {
+        blocking += usize::from(must_be_followed(&one));
         let may_see = [action::KNOWLEDGE_SEARCH, action::KNOWLEDGE_READ]
             .into_iter()
-            .all(|action| judge.allows(about_stored(action, &one.path, &one.snapshot.attributes)));
+            .all(|action| {
+                by.judge
+                    .allows(about_stored(action, &one.path, &one.snapshot.attributes))
+            });
         if !may_see {
-            continue;
+            return;
         }
         let path = one.path.clone();
         let id = one.id;
@@ -120,17 +124,23 @@ async fn items(state: &State, caller: &Caller, judge: &Judge, request: &Request)
             by_graph_alone: relevance.contains_key(&id) && !found.contains_key(&id),
             pinned: request.pinned.contains(&one.path),
         };
-        let Some(candidate) = admit(one, &rights, &request.layers, how) else {
-            continue;
+        let Some(candidate) = admit(one, &by.rights, &request.layers, how) else {
+            return;
         };
         pinned.retain(|name| *name != path);
         if candidate.pinned || request.include.has(candidate.source) {
             gathered.rows.insert(candidate.reference.clone(), id);
+            held += candidate.text.len();
             gathered.candidates.push(candidate);
         }
-    }
+        if held > 2 * BYTES {
+            gathered.leave_out(bound_some);
+            held = gathered.candidates.iter().map(|one| one.text.len()).sum();
+        }
+    };
+    store::fetch_for_context(&state.pool, &by.scope, &by.rights, &ids, &request.pinned, &layers, each).await?;
     if request.include.policies && store::may_be_more(blocking) {
-        gathered.beyond = beyond(state, caller, judge, &layers).await?;
+        gathered.beyond = beyond(state, by, &layers).await?;
         // Unless the question has led to it.
         gathered
             .beyond
@@ -149,29 +159,18 @@ fn must_be_followed(one: &Stored) -> bool {
 }
 
 /// Policies that must be followed and are too many to be told; whoever follows the rest shall know of them.
-async fn beyond(
-    state: &State,
-    caller: &Caller,
-    judge: &Judge,
-    layers: &[String],
-) -> Result<Vec<(String, Reason)>, store::Error> {
-    let mut found = store::fetch_beyond(&state.pool, &caller.scope, layers).await?;
+async fn beyond(state: &State, by: &By, layers: &[String]) -> Result<Vec<(String, Reason)>, store::Error> {
+    let mut found = store::fetch_beyond(&state.pool, &by.scope, layers).await?;
     found.retain(|one| {
         let what = [Kind::Policy.as_str(), &one.layer, Status::Accepted.as_str()];
-        judge.allows(about(action::KNOWLEDGE_READ, &one.path, what))
+        by.judge.allows(about(action::KNOWLEDGE_READ, &one.path, what))
     });
     let name = |one: store::Beyond| (format!("knowledge:{}@{}", one.path, one.version), Reason::Budget);
     Ok(found.into_iter().map(name).collect())
 }
 
 /// Searches items by the words of the question; the best has relevance 1.
-async fn by_words(
-    state: &State,
-    caller: &Caller,
-    rights: &Rights,
-    question: &str,
-    layers: &[String],
-) -> sqlx::Result<HashMap<Uuid, f64>> {
+async fn by_words(state: &State, by: &By, question: &str, layers: &[String]) -> sqlx::Result<HashMap<Uuid, f64>> {
     let query = query::any_word(question);
     if query == Query::default() {
         return Ok(HashMap::new());
@@ -184,7 +183,7 @@ async fn by_words(
         limit: ITEMS,
         ..Search::default()
     };
-    let found = store::search(&state.pool, &caller.scope, rights, &search).await?;
+    let found = store::search(&state.pool, &by.scope, &by.rights, &search).await?;
     let best = found.hits.iter().map(|hit| hit.score).fold(f32::MIN_POSITIVE, f32::max);
     Ok(found
         .hits
@@ -194,19 +193,14 @@ async fn by_words(
 }
 
 /// Asks the graph what is close to what was found.
-async fn by_graph(
-    state: &State,
-    caller: &Caller,
-    rights: &Rights,
-    found: &HashMap<Uuid, f64>,
-) -> Option<Vec<(Uuid, f64)>> {
+async fn by_graph(state: &State, by: &By, found: &HashMap<Uuid, f64>) -> Option<Vec<(Uuid, f64)>> {
     let mut seeds: Vec<(Uuid, f64)> = found.iter().map(|(id, score)| (*id, *score)).collect();
     seeds.sort_by_key(|(id, _)| *id);
-    let reader = store::reader(rights).map(str::to_owned);
+    let reader = store::reader(&by.rights).map(str::to_owned);
     let question = move |graph: &Graph| graph.spread(&seeds, reader.as_deref(), NEIGHBOURS);
     state
         .graphs
-        .ask(&state.pool, &caller.scope, Age::Recent, PATIENCE, question)
+        .ask(&state.pool, &by.scope, Age::Recent, PATIENCE, question)
         .await
 }
 

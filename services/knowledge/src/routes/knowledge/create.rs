@@ -7,19 +7,17 @@ use axum::response::{IntoResponse as _, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use aeterna_kit::auth::Caller;
 use aeterna_kit::http::extract::Json;
 use aeterna_kit::problem::{Code, Problem};
-use aeterna_policy::guard::Judge;
 
 use super::body::Body;
 use super::successor;
 use super::tag::{Form, etag};
-use crate::access::Rights;
+use crate::by::By;
 use crate::item::Item;
 use crate::item::change::Precondition;
 use crate::state::State;
-use crate::store::{self, By, Next, Outcome, Wanted, Written};
+use crate::store::{self, Next, Outcome, Wanted, Written};
 
 /// An item, and what writing it did.
 #[derive(Debug, Serialize, ToSchema)]
@@ -49,12 +47,7 @@ pub struct Stored {
         (status = 503, description = "The database is away; see Retry-After"),
     )
 )]
-pub async fn create(
-    caller: Caller,
-    judge: Judge,
-    Shared(state): Shared<State>,
-    Json(body): Json<Body>,
-) -> Result<Response, Problem> {
+pub async fn create(by: By, Shared(state): Shared<State>, Json(body): Json<Body>) -> Result<Response, Problem> {
     let (path, draft, message) = body.split()?;
     let path = path.ok_or_else(|| Problem::field(Code::InvalidPath, "/path", "say where the item shall be"))?;
     let wanted = Wanted {
@@ -63,20 +56,15 @@ pub async fn create(
         demanded: Precondition::Absent,
         message,
     };
-    let by = By {
-        scope: &caller.scope,
-        rights: &Rights::of(&caller),
-        judge: &judge,
-    };
-    let written = store::put(&state.pool, by, wanted).await?;
-    respond(&state, by, written).await
+    let written = store::put(&state.pool, &by, wanted).await?;
+    respond(&state, &by, written).await
 }
 
 /// Answers a write.
 ///
 /// # Errors
 /// When the database does not answer; the write is done then.
-pub(crate) async fn respond(state: &State, by: By<'_>, written: Written) -> Result<Response, Problem> {
+pub(crate) async fn respond(state: &State, by: &By, written: Written) -> Result<Response, Problem> {
     let shown = successor::hide(&state.pool, by, written.stored).await?;
     let status = match written.outcome {
         Outcome::Created => StatusCode::CREATED,

@@ -3,17 +3,15 @@
 use axum::extract::State as Shared;
 use axum::http::{HeaderMap, StatusCode};
 
-use aeterna_kit::auth::Caller;
 use aeterna_kit::http::extract::Path;
 use aeterna_kit::problem::Problem;
-use aeterna_policy::guard::Judge;
 
 use super::tag::demanded;
-use crate::access::Rights;
+use crate::by::By;
 use crate::path::ItemPath;
 use crate::routes::refusal::path_problem;
 use crate::state::State;
-use crate::store::{self, By};
+use crate::store;
 
 /// Deletes an item. Its history stays, and its path can be written again.
 ///
@@ -37,19 +35,13 @@ use crate::store::{self, By};
     )
 )]
 pub async fn delete(
-    caller: Caller,
-    judge: Judge,
+    by: By,
     Shared(state): Shared<State>,
     Path(path): Path<String>,
     headers: HeaderMap,
 ) -> Result<StatusCode, Problem> {
     let path = ItemPath::parse(&path).map_err(|error| path_problem("path", &error))?;
     let demanded = demanded(&headers)?;
-    let by = By {
-        scope: &caller.scope,
-        rights: &Rights::of(&caller),
-        judge: &judge,
-    };
-    store::delete(&state.pool, by, &path, demanded).await?;
+    store::delete(&state.pool, &by, &path, demanded).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -46,20 +46,20 @@ struct Export {
 
 /// Exports a folder.
 pub(super) async fn export(asked: &Asked<'_>, folder: &FolderPath) -> Result<Response, Problem> {
-    let place = asked.state.exports.take(asked.caller.scope.tenant());
+    let place = asked.state.exports.take(asked.by.scope.tenant());
     let place =
         place.ok_or_else(|| Problem::new(Code::Overloaded, "other folders are being exported; try again soon"))?;
-    let (pool, scope) = (&asked.state.pool, &asked.caller.scope);
+    let (pool, scope) = (&asked.state.pool, &asked.by.scope);
     let head = store::head(pool, scope).await?;
     let begun = Export {
         state: asked.state.clone(),
         scope: scope.clone(),
-        rights: asked.rights.clone(),
+        rights: asked.by.rights.clone(),
         folder: folder.clone(),
         head,
         writer: Writer::default(),
-        page: store::export(pool, scope, asked.rights, folder, head, "").await?,
-        judge: asked.judge.clone(),
+        page: store::export(pool, scope, &asked.by.rights, folder, head, "").await?,
+        judge: asked.by.judge.clone(),
     };
     let pages = stream::try_unfold(Some(begun), async |export| match export {
         Some(export) => export.step().await.map(Some),

@@ -60,14 +60,14 @@ pub struct Head {
 /// Lists a folder.
 pub(super) async fn list(asked: &Asked<'_>, folder: &FolderPath) -> Result<Listing, Problem> {
     let (limit, prefix) = (asked.limit()?, folder.prefix());
-    let scope = &asked.caller.scope;
+    let scope = &asked.by.scope;
     let pages = page::List::new(scope.tenant(), &format!("folder {prefix}"));
     let from = pages.position(asked.options.cursor.as_deref())?.unwrap_or_default();
     // One more than asked for tells whether there is more.
     let mut found = store::list(
         &asked.state.pool,
         scope,
-        asked.rights,
+        &asked.by.rights,
         folder,
         &from,
         i32::from(limit) + 1,
@@ -76,7 +76,7 @@ pub(super) async fn list(asked: &Asked<'_>, folder: &FolderPath) -> Result<Listi
     .map_err(|error| Problem::database(&error))?;
     let next_cursor = page::cut(&mut found, limit).map(|last| pages.cursor(&last.after));
     let shown = found.into_iter().map(|entry| show(&prefix, entry));
-    let entries = shown.filter(|entry| may_see(asked.judge, entry)).collect();
+    let entries = shown.filter(|entry| may_see(&asked.by.judge, entry)).collect();
     Ok(Listing {
         folder: prefix,
         entries,

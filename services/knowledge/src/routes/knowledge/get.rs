@@ -7,22 +7,20 @@ use axum::response::{IntoResponse as _, Response};
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 
-use aeterna_kit::auth::Caller;
 use aeterna_kit::http::extract::{Path, Query};
 use aeterna_kit::page;
 use aeterna_kit::problem::{Code, Problem};
-use aeterna_policy::guard::Judge;
 use aeterna_policy::rbac::action;
 
 use super::tag::{Form, etag, is_known};
 use super::{diff, export, folder, history, relations, successor};
-use crate::access::Rights;
+use crate::by::By;
 use crate::item::{Item, Stored, front_matter};
 use crate::path::{FolderPath, ItemPath};
 use crate::permissions::about_stored;
 use crate::routes::refusal::{absent, path_problem};
 use crate::state::State;
-use crate::store::{self, By};
+use crate::store;
 
 /// What to see of an item.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, ToSchema)]
@@ -86,9 +84,7 @@ impl Options {
 /// An item that the caller may see, and how it is asked for.
 pub(super) struct Asked<'a> {
     pub state: &'a State,
-    pub caller: &'a Caller,
-    pub rights: &'a Rights,
-    pub judge: &'a Judge,
+    pub by: &'a By,
     pub options: &'a Options,
 }
 
@@ -117,19 +113,15 @@ pub(super) struct Asked<'a> {
     )
 )]
 pub async fn get(
-    caller: Caller,
-    judge: Judge,
+    by: By,
     Shared(state): Shared<State>,
     Path(path): Path<String>,
     Query(options): Query<Options>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let rights = Rights::of(&caller);
     let asked = Asked {
         state: &state,
-        caller: &caller,
-        rights: &rights,
-        judge: &judge,
+        by: &by,
         options: &options,
     };
     if path.ends_with('/') {
@@ -155,10 +147,14 @@ pub async fn get(
 impl Asked<'_> {
     /// Fetches what is in force at a path, live or deleted, if the caller may see it.
     pub(super) async fn fetch(&self, path: &ItemPath) -> Result<Stored, Problem> {
-        let stored = store::fetch(&self.state.pool, &self.caller.scope, path)
+        let stored = store::fetch(&self.state.pool, &self.by.scope, path)
             .await
             .map_err(|error| Problem::database(&error))?
-            .filter(|stored| self.rights.may_read(&stored.author, stored.snapshot.attributes.status))
+            .filter(|stored| {
+                self.by
+                    .rights
+                    .may_read(&stored.author, stored.snapshot.attributes.status)
+            })
             .ok_or_else(|| absent(path))?;
         self.check(&stored)?;
         Ok(stored)
@@ -167,15 +163,19 @@ impl Asked<'_> {
     /// Asks the policies about all that the row says; the path is known to them from the door.
     fn check(&self, stored: &Stored) -> Result<(), Problem> {
         let about = about_stored(action::KNOWLEDGE_READ, &stored.path, &stored.snapshot.attributes);
-        self.judge.check(about)
+        self.by.judge.check(about)
     }
 
     /// Fetches what was at a path in a version, if the caller may see it.
     pub(super) async fn fetch_version(&self, path: &ItemPath, version: i64) -> Result<Stored, Problem> {
-        let stored = store::fetch_version(&self.state.pool, &self.caller.scope, path, version)
+        let stored = store::fetch_version(&self.state.pool, &self.by.scope, path, version)
             .await
             .map_err(|error| Problem::database(&error))?
-            .filter(|stored| self.rights.may_read(&stored.author, stored.snapshot.attributes.status))
+            .filter(|stored| {
+                self.by
+                    .rights
+                    .may_read(&stored.author, stored.snapshot.attributes.status)
+            })
             .ok_or_else(|| {
                 let detail = format!("the item at {path} has no version {version}");
                 Problem::new(Code::VersionNotFound, detail)
@@ -193,12 +193,7 @@ impl Asked<'_> {
             }
             None => stored,
         };
-        let by = By {
-            scope: &self.caller.scope,
-            rights: self.rights,
-            judge: self.judge,
-        };
-        let stored = successor::hide(&self.state.pool, by, stored).await?;
+        let stored = successor::hide(&self.state.pool, self.by, stored).await?;
         let form = if prefers(headers, "text/markdown") {
             Form::File
         } else {

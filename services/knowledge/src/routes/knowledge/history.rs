@@ -49,11 +49,11 @@ pub struct Version {
 /// Lists an item's versions.
 pub(super) async fn list(asked: &Asked<'_>, stored: &Stored) -> Result<History, Problem> {
     let limit = asked.limit()?;
-    let scope = &asked.caller.scope;
+    let scope = &asked.by.scope;
     let pages = page::List::new(scope.tenant(), &format!("history {}", stored.path));
     let below = pages.place(asked.options.cursor.as_deref())?.unwrap_or(i64::MAX);
     let most = i64::from(limit) + 1;
-    let mut found = store::history(&asked.state.pool, scope, stored.id, asked.rights, below, most).await?;
+    let mut found = store::history(&asked.state.pool, scope, stored.id, &asked.by.rights, below, most).await?;
     let next_cursor = page::cut(&mut found, limit).map(|last| pages.cursor(&last.version.to_string()));
     let show = |past: store::Past| Version {
         version: past.version,

@@ -7,20 +7,19 @@ use axum::http::{HeaderMap, header};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use aeterna_kit::auth::Caller;
 use aeterna_kit::http::extract::Query;
 use aeterna_kit::problem::{Code, FieldError, Problem};
 use aeterna_policy::guard::Judge;
 
 use super::upload;
-use crate::access::Rights;
 use crate::archive::{FAULTS, Fault, Member, Refused};
+use crate::by::By;
 use crate::item::draft::Draft;
 use crate::path::FolderPath;
 use crate::permissions::about_draft;
 use crate::routes::refusal::path_problem;
 use crate::state::State;
-use crate::store::{self, By, Failed, Outcome};
+use crate::store::{self, Failed, Outcome};
 
 /// Where to, and over what.
 #[derive(Debug, Default, Deserialize, IntoParams)]
@@ -95,16 +94,14 @@ pub struct Response {
     )
 )]
 pub async fn import(
-    caller: Caller,
-    judge: Judge,
+    by: By,
     Shared(state): Shared<State>,
     Query(options): Query<Options>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Reply<Response>, Problem> {
     let folder = FolderPath::parse(&options.folder).map_err(|error| path_problem("folder", &error))?;
-    let rights = Rights::of(&caller);
-    if !rights.may_write() {
+    if !by.rights.may_write() {
         return Err(Problem::new(
             Code::Forbidden,
             "your roles do not allow to write knowledge",
@@ -114,18 +111,13 @@ pub async fn import(
     // The members are held until they are stored, and so is the place.
     let _place = upload::place(&state.imports)?;
     let members = upload::receive(body, folder).await?;
-    judge_members(&judge, &members)?;
+    judge_members(&by.judge, &members)?;
     let existing = match options.existing {
         Existing::Refuse => store::Existing::Refuse,
         Existing::Keep => store::Existing::Keep,
         Existing::Replace => store::Existing::Replace,
     };
-    let by = By {
-        scope: &caller.scope,
-        rights: &rights,
-        judge: &judge,
-    };
-    let imported = store::import(&state.pool, by, members, existing).await?;
+    let imported = store::import(&state.pool, &by, members, existing).await?;
     Ok(Reply(report(imported)))
 }
 

@@ -4,20 +4,18 @@ use axum::extract::State as Shared;
 use axum::http::HeaderMap;
 use axum::response::Response;
 
-use aeterna_kit::auth::Caller;
 use aeterna_kit::http::extract::Path;
 use aeterna_kit::problem::{Code, Problem};
-use aeterna_policy::guard::Judge;
 
 use super::body::{Body, Document};
 use super::create::{Stored, respond};
 use super::tag::demanded;
-use crate::access::Rights;
+use crate::by::By;
 use crate::item::draft::Draft;
 use crate::path::ItemPath;
 use crate::routes::refusal::path_problem;
 use crate::state::State;
-use crate::store::{self, By, Next, Wanted};
+use crate::store::{self, Next, Wanted};
 
 /// Writes an item: a new one, or the next version of the one that If-Match names. The same content again changes nothing.
 ///
@@ -46,8 +44,7 @@ use crate::store::{self, By, Next, Wanted};
     )
 )]
 pub async fn put(
-    caller: Caller,
-    judge: Judge,
+    by: By,
     Shared(state): Shared<State>,
     Path(path): Path<String>,
     headers: HeaderMap,
@@ -71,11 +68,6 @@ pub async fn put(
         demanded: demanded(&headers)?,
         message,
     };
-    let by = By {
-        scope: &caller.scope,
-        rights: &Rights::of(&caller),
-        judge: &judge,
-    };
-    let written = store::put(&state.pool, by, wanted).await?;
-    respond(&state, by, written).await
+    let written = store::put(&state.pool, &by, wanted).await?;
+    respond(&state, &by, written).await
 }

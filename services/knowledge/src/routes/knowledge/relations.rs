@@ -80,8 +80,8 @@ pub(super) async fn find(asked: &Asked<'_>, stored: &Stored) -> Result<Relations
         depth @ 1..=DEEPEST => i32::from(depth),
         _ => return Err(Problem::field(Code::InvalidParameter, "depth", "depth is 1 to 5")),
     };
-    let (pool, scope) = (&asked.state.pool, &asked.caller.scope);
-    let (from, reader) = (stored.id, store::reader(asked.rights).map(str::to_owned));
+    let (pool, scope) = (&asked.state.pool, &asked.by.scope);
+    let (from, reader) = (stored.id, store::reader(&asked.by.rights).map(str::to_owned));
     // One more tells whether there is more.
     let many = i32::try_from(limit + 1).unwrap_or(i32::MAX);
     let question = move |graph: &crate::graph::one::Graph| graph.reach(from, reader.as_deref(), depth, many);
@@ -94,10 +94,10 @@ pub(super) async fn find(asked: &Asked<'_>, stored: &Stored) -> Result<Relations
     let truncated = reached.len() > limit;
     reached.truncate(limit);
     let ids: Vec<Uuid> = reached.iter().map(|one| one.id).collect();
-    let mut named = store::names(pool, scope, asked.rights, &ids).await?;
+    let mut named = store::names(pool, scope, &asked.by.rights, &ids).await?;
     named.retain(|one| {
         let what = [one.kind.as_str(), &one.layer, &one.status];
-        asked.judge.allows(about(action::KNOWLEDGE_READ, &one.path, what))
+        asked.by.judge.allows(about(action::KNOWLEDGE_READ, &one.path, what))
     });
     Ok(Relations {
         path: stored.path.clone(),
@@ -108,8 +108,8 @@ pub(super) async fn find(asked: &Asked<'_>, stored: &Stored) -> Result<Relations
 }
 
 async fn direct(asked: &Asked<'_>, from: Uuid, limit: i64) -> Result<Vec<Reached>, Problem> {
-    let (pool, scope) = (&asked.state.pool, &asked.caller.scope);
-    let found = store::neighbours(pool, scope, asked.rights, from, limit).await?;
+    let (pool, scope) = (&asked.state.pool, &asked.by.scope);
+    let found = store::neighbours(pool, scope, &asked.by.rights, from, limit).await?;
     let reached = found.into_iter().map(|one| Reached {
         id: one.id,
         depth: 1,

@@ -4,14 +4,12 @@ use axum::extract::State as Shared;
 use axum::http::HeaderMap;
 use axum::response::Response;
 
-use aeterna_kit::auth::Caller;
 use aeterna_kit::http::extract::Query;
 use aeterna_kit::problem::Problem;
-use aeterna_policy::guard::Judge;
 
 use super::folder::Listing;
 use super::get::{Asked, Options};
-use crate::access::Rights;
+use crate::by::By;
 use crate::path::FolderPath;
 use crate::state::State;
 
@@ -28,17 +26,14 @@ use crate::state::State;
     )
 )]
 pub async fn root(
-    caller: Caller,
-    judge: Judge,
+    by: By,
     Shared(state): Shared<State>,
     Query(options): Query<Options>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let asked = Asked {
         state: &state,
-        caller: &caller,
-        rights: &Rights::of(&caller),
-        judge: &judge,
+        by: &by,
         options: &options,
     };
     asked.folder(&FolderPath::root(), &headers).await
@@ -57,11 +52,10 @@ pub async fn root(
     )
 )]
 pub async fn all(
-    caller: Caller,
-    judge: Judge,
+    by: By,
     shared: Shared<State>,
     options: Query<Options>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    root(caller, judge, shared, options, headers).await
+    root(by, shared, options, headers).await
 }

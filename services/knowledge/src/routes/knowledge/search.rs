@@ -10,14 +10,13 @@ use tokio::time::Instant;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use aeterna_kit::auth::Caller;
 use aeterna_kit::http::extract::Json;
 use aeterna_kit::page;
 use aeterna_kit::problem::{Code, Problem};
 use aeterna_policy::guard::Judge;
 use aeterna_policy::rbac::action;
 
-use crate::access::Rights;
+use crate::by::By;
 use crate::item::{Kind, Layer, Status};
 use crate::path::{LONGEST, compose};
 use crate::permissions::about;
@@ -148,8 +147,7 @@ pub struct Response {
     )
 )]
 pub async fn search(
-    caller: Caller,
-    judge: Judge,
+    by: By,
     Shared(state): Shared<State>,
     Json(mut request): Json<Request>,
 ) -> Result<Reply<Response>, Problem> {
@@ -160,18 +158,18 @@ pub async fn search(
     let question = serde_json::to_string(&request)
         .map_err(|error| Problem::hiding(Code::Internal, "the question could not be remembered", &error))?;
     let mut search = check(&request, limit)?;
-    let pages = page::List::new(caller.scope.tenant(), &format!("search {question}"));
+    let pages = page::List::new(by.scope.tenant(), &format!("search {question}"));
     search.after = pages
         .position(cursor.as_deref())?
         .map(|place| read_place(&place))
         .transpose()?;
-    let mut found = store::search(&state.pool, &caller.scope, &Rights::of(&caller), &search)
+    let mut found = store::search(&state.pool, &by.scope, &by.rights, &search)
         .await
         .map_err(|error| Problem::database(&error))?;
     let next_cursor = page::cut(&mut found.hits, limit).map(|hit| pages.cursor(&place(hit)));
     let partly_ranked = found.total > i64::from(RANKED);
-    if judge.is_selective() {
-        hide(&mut found, &judge);
+    if by.judge.is_selective() {
+        hide(&mut found, &by.judge);
     }
     let mut facets = Facets::new();
     for (facet, value, count) in found.facets {

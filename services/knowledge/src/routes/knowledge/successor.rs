@@ -5,21 +5,22 @@ use sqlx::PgPool;
 use aeterna_kit::problem::Problem;
 use aeterna_policy::rbac::action;
 
+use crate::by::By;
 use crate::item::Stored;
 use crate::path::ItemPath;
 use crate::permissions::about_stored;
-use crate::store::{self, By};
+use crate::store;
 
 /// Leaves out the path of what took an item's place, where the caller may not see that.
 ///
 /// # Errors
 /// When the database does not answer.
-pub(crate) async fn hide(pool: &PgPool, by: By<'_>, mut stored: Stored) -> Result<Stored, Problem> {
+pub(crate) async fn hide(pool: &PgPool, by: &By, mut stored: Stored) -> Result<Stored, Problem> {
     let successor = stored.superseded_by.as_deref().map(ItemPath::parse);
     let Some(Ok(successor)) = successor else {
         return Ok(stored);
     };
-    let found = store::fetch(pool, by.scope, &successor).await;
+    let found = store::fetch(pool, &by.scope, &successor).await;
     let found = found.map_err(|error| Problem::database(&error))?;
     let may_see = found.is_some_and(|one| {
         let attributes = &one.snapshot.attributes;

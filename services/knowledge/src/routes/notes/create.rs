@@ -9,15 +9,13 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 use utoipa::ToSchema;
 
-use aeterna_kit::auth::Caller;
 use aeterna_kit::hex::hex;
 use aeterna_kit::http::extract::Json;
 use aeterna_kit::problem::{Code, Problem};
-use aeterna_policy::guard::Judge;
 use aeterna_policy::rbac::action;
 
 use super::material::{EventBody, Material, collect};
-use crate::access::Rights;
+use crate::by::By;
 use crate::item::change::{Precondition, Refusal};
 use crate::item::draft::Draft;
 use crate::item::{Item, Kind, Layer, Status, Stored};
@@ -28,7 +26,7 @@ use crate::path::ItemPath;
 use crate::permissions::{about, about_stored};
 use crate::routes::knowledge::create::location;
 use crate::state::State;
-use crate::store::{self, By, Next, Outcome, Wanted};
+use crate::store::{self, Next, Outcome, Wanted};
 
 /// Who makes notes.
 const EXTRACTIVE: &str = "extractive";
@@ -102,26 +100,20 @@ pub struct Note {
         (status = 503, description = "The database is away; see Retry-After"),
     )
 )]
-pub async fn create(
-    caller: Caller,
-    judge: Judge,
-    Shared(state): Shared<State>,
-    Json(request): Json<Request>,
-) -> Result<Response, Problem> {
-    let rights = Rights::of(&caller);
-    if !rights.may_write() {
+pub async fn create(by: By, Shared(state): Shared<State>, Json(request): Json<Request>) -> Result<Response, Problem> {
+    if !by.rights.may_write() {
         return Err(Problem::new(
             Code::Forbidden,
             "your roles do not allow to write knowledge",
         ));
     }
-    let material = collect(&state, &caller, &judge, &request).await?;
-    let path = path_of(&caller.subject, &material)?;
+    let material = collect(&state, &by, &request).await?;
+    let path = path_of(by.rights.subject(), &material)?;
     let what = [Kind::Note.as_str(), request.layer.as_str(), Status::Draft.as_str()];
-    judge.check(about(action::KNOWLEDGE_PROPOSE, path.as_str(), what))?;
+    by.judge.check(about(action::KNOWLEDGE_PROPOSE, path.as_str(), what))?;
     // A model says it differently each time: what was made of this before is looked for first.
-    if let Some(before) = before(&state, &caller, &path).await? {
-        judge.check(about_stored(
+    if let Some(before) = before(&state, &by, &path).await? {
+        by.judge.check(about_stored(
             action::KNOWLEDGE_READ,
             path.as_str(),
             &before.snapshot.attributes,
@@ -139,12 +131,7 @@ pub async fn create(
         demanded: Precondition::Absent,
         message: None,
     };
-    let by = By {
-        scope: &caller.scope,
-        rights: &rights,
-        judge: &judge,
-    };
-    let written = store::put(&state.pool, by, wanted).await?;
+    let written = store::put(&state.pool, &by, wanted).await?;
     let unchanged = written.outcome == Outcome::Unchanged;
     let status = if unchanged { StatusCode::OK } else { StatusCode::CREATED };
     let note = Note {
@@ -165,11 +152,11 @@ fn respond(status: StatusCode, note: Note) -> Response {
 }
 
 /// Fetches the caller's note at a path.
-async fn before(state: &State, caller: &Caller, path: &ItemPath) -> Result<Option<Stored>, Problem> {
-    let stored = store::fetch(&state.pool, &caller.scope, path).await;
+async fn before(state: &State, by: &By, path: &ItemPath) -> Result<Option<Stored>, Problem> {
+    let stored = store::fetch(&state.pool, &by.scope, path).await;
     let stored = stored.map_err(|error| Problem::database(&error))?;
     // What is somebody else's is in the way; whoever writes is told so.
-    Ok(stored.filter(|one| !one.deleted && one.author == caller.subject))
+    Ok(stored.filter(|one| !one.deleted && one.author == by.rights.subject()))
 }
 
 /// Tells whether a note is as it was made, and as it is asked for now.

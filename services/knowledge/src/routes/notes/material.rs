@@ -3,13 +3,11 @@
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use aeterna_kit::auth::Caller;
 use aeterna_kit::problem::{Code, Problem};
-use aeterna_policy::guard::Judge;
 use aeterna_policy::rbac::action;
 
 use super::create::Request;
-use crate::access::Rights;
+use crate::by::By;
 use crate::item::Status;
 use crate::notes::Sections;
 use crate::notes::distil::{self, Event};
@@ -56,16 +54,11 @@ pub(super) struct Material {
 }
 
 /// Collects the material of a request.
-pub(super) async fn collect(
-    state: &State,
-    caller: &Caller,
-    judge: &Judge,
-    request: &Request,
-) -> Result<Material, Problem> {
+pub(super) async fn collect(state: &State, by: &By, request: &Request) -> Result<Material, Problem> {
     match (&request.events, &request.text, &request.source_refs) {
         (Some(events), None, None) => of_events(events),
         (None, Some(text), None) => of_text(text),
-        (None, None, Some(references)) => of_references(state, caller, judge, references).await,
+        (None, None, Some(references)) => of_references(state, by, references).await,
         _ => Err(Problem::field(
             Code::InvalidBody,
             "",
@@ -144,26 +137,25 @@ fn of_text(text: &str) -> Result<Material, Problem> {
     distilled(text, None, Vec::new())
 }
 
-async fn of_references(state: &State, caller: &Caller, judge: &Judge, paths: &[String]) -> Result<Material, Problem> {
+async fn of_references(state: &State, by: &By, paths: &[String]) -> Result<Material, Problem> {
     if paths.is_empty() || paths.len() > REFERENCES {
         let message = format!("a note is made of 1 to {REFERENCES} items");
         return Err(Problem::field(Code::InvalidBody, "/sourceRefs", message));
     }
-    let rights = Rights::of(caller);
     let (mut text, mut references) = (String::new(), Vec::new());
     for (place, path) in paths.iter().enumerate() {
         let path = ItemPath::parse(path).map_err(|error| path_problem(&format!("/sourceRefs/{place}"), &error))?;
-        let stored = store::fetch(&state.pool, &caller.scope, &path)
+        let stored = store::fetch(&state.pool, &by.scope, &path)
             .await
             .map_err(|error| Problem::database(&error))?
-            .filter(|one| !one.deleted && rights.may_read(&one.author, one.snapshot.attributes.status))
+            .filter(|one| !one.deleted && by.rights.may_read(&one.author, one.snapshot.attributes.status))
             .ok_or_else(|| absent(&path))?;
         // An editor reads the drafts of others; by way of a note about one it would reach others still.
-        if stored.snapshot.attributes.status == Status::Draft && stored.author != caller.subject {
+        if stored.snapshot.attributes.status == Status::Draft && stored.author != by.rights.subject() {
             return Err(absent(&path));
         }
         let about = about_stored(action::KNOWLEDGE_READ, &stored.path, &stored.snapshot.attributes);
-        judge.check(about)?;
+        by.judge.check(about)?;
         text.push_str(&stored.snapshot.body);
         text.push_str("\n\n");
         references.push(format!("{}@{}", stored.path, stored.version));

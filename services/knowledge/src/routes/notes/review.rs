@@ -5,19 +5,17 @@ use axum::response::Response;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use aeterna_kit::auth::Caller;
 use aeterna_kit::http::extract::Json;
 use aeterna_kit::problem::{Code, Problem};
-use aeterna_policy::guard::Judge;
 
-use crate::access::Rights;
+use crate::by::By;
 use crate::item::change::Precondition;
 use crate::item::{Kind, Status};
 use crate::path::ItemPath;
 use crate::routes::knowledge::create::{Stored, respond};
 use crate::routes::refusal::{absent, path_problem};
 use crate::state::State;
-use crate::store::{self, By, Next, Wanted};
+use crate::store::{self, Next, Wanted};
 
 /// Where a review leads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
@@ -75,12 +73,7 @@ pub struct Request {
         (status = 503, description = "The database is away; see Retry-After"),
     )
 )]
-pub async fn review(
-    caller: Caller,
-    judge: Judge,
-    Shared(state): Shared<State>,
-    Json(request): Json<Request>,
-) -> Result<Response, Problem> {
+pub async fn review(by: By, Shared(state): Shared<State>, Json(request): Json<Request>) -> Result<Response, Problem> {
     let path = ItemPath::parse(&request.path).map_err(|error| path_problem("/path", &error))?;
     if request
         .comment
@@ -90,12 +83,11 @@ pub async fn review(
         let message = "a comment has at most 1024 bytes, and no NUL";
         return Err(Problem::field(Code::InvalidBody, "/comment", message));
     }
-    let rights = Rights::of(&caller);
-    store::fetch(&state.pool, &caller.scope, &path)
+    store::fetch(&state.pool, &by.scope, &path)
         .await
         .map_err(|error| Problem::database(&error))?
         .filter(|one| !one.deleted && one.snapshot.attributes.kind == Kind::Note)
-        .filter(|one| rights.may_read(&one.author, one.snapshot.attributes.status))
+        .filter(|one| by.rights.may_read(&one.author, one.snapshot.attributes.status))
         .ok_or_else(|| absent(&path))?;
     let wanted = Wanted {
         path,
@@ -104,11 +96,6 @@ pub async fn review(
         demanded: Precondition::Version(request.version),
         message: request.comment,
     };
-    let by = By {
-        scope: &caller.scope,
-        rights: &rights,
-        judge: &judge,
-    };
-    let written = store::put(&state.pool, by, wanted).await?;
-    respond(&state, by, written).await
+    let written = store::put(&state.pool, &by, wanted).await?;
+    respond(&state, &by, written).await
 }
