@@ -1,6 +1,7 @@
 //! Issues of a repository, from a server that answers as GitHub's REST API does.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context as _, Result, ensure};
@@ -30,6 +31,14 @@ impl Repository {
         let title = title.to_owned();
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         all.insert(number, Issue { title, state, second });
+    }
+
+    /// Sets issues, each a second after the one before it; `title` says which.
+    fn fill(&self, numbers: RangeInclusive<u64>, title: &str, state: &'static str, second: i64) {
+        for number in numbers {
+            let title = title.replace('#', &format!("{number:02}"));
+            self.set(number, &title, state, second.saturating_add_unsigned(number));
+        }
     }
 
     fn remove(&self, number: u64) {
@@ -104,14 +113,7 @@ fn in_mode(mode: &str, mut body: Value) -> Value {
 #[tokio::test]
 async fn issues_become_memories_and_the_next_run_asks_for_what_changed() -> Result<()> {
     let (sync, repository) = (Sync::start().await?, Repository::default());
-    for number in 1..=70 {
-        repository.set(
-            number,
-            &format!("issue {number:02}"),
-            "open",
-            1_000 + i64::try_from(number)?,
-        );
-    }
+    repository.fill(1..=70, "issue #", "open", 1_000);
     let web = serve(&repository).await?;
     let body = issues(&web, "all");
     let first = sync.run_job("acme", &body).await?;
@@ -172,27 +174,13 @@ async fn many_issues_of_one_second_are_all_met() -> Result<()> {
 #[tokio::test]
 async fn an_issue_that_changes_while_the_run_reads_pushes_none_out() -> Result<()> {
     let (sync, repository) = (Sync::by_hand().await?, Repository::default());
-    for number in 1..=70 {
-        repository.set(
-            number,
-            &format!("issue {number:02}"),
-            "open",
-            1_000 + i64::try_from(number)?,
-        );
-    }
+    repository.fill(1..=70, "issue #", "open", 1_000);
     let web = serve(&repository).await?;
     let started = sync.start_job("acme", &issues(&web, "all")).await?;
     started.expect(202)?;
     // A worker takes the first page and dies; meanwhile five issues of it change.
     ensure!(crash_at(&sync.context(), sync.claim().await?, Point::Committed, 0).await?);
-    for number in 1..=5 {
-        repository.set(
-            number,
-            &format!("issue {number:02}, edited"),
-            "open",
-            2_000 + i64::try_from(number)?,
-        );
-    }
+    repository.fill(1..=5, "issue #, edited", "open", 2_000);
     sync.let_time_pass().await?;
     drive(&sync.context(), sync.claim().await?).await;
     let job = sync.end_of("acme", started.id()?).await?;
@@ -210,14 +198,12 @@ async fn an_issue_that_changes_while_the_run_reads_pushes_none_out() -> Result<(
 #[tokio::test]
 async fn a_run_of_changes_stays_one_when_another_worker_goes_on() -> Result<()> {
     let (sync, repository) = (Sync::by_hand().await?, Repository::default());
-    let set =
-        |number: i64, title: &str, second: i64| repository.set(number.unsigned_abs(), title, "open", second + number);
-    (1..=50).for_each(|number| set(number, "old", 1_000));
+    repository.fill(1..=50, "old", "open", 1_000);
     let web = serve(&repository).await?;
     let body = issues(&web, "all");
     sync.start_job("acme", &body).await?.expect(202)?;
     drive(&sync.context(), sync.claim().await?).await;
-    (1..=40).for_each(|number| set(number, "new", 2_000));
+    repository.fill(1..=40, "new", "open", 2_000);
     let started = sync.start_job("acme", &body).await?;
     ensure!(crash_at(&sync.context(), sync.claim().await?, Point::Committed, 0).await?);
     sync.let_time_pass().await?;
@@ -233,14 +219,7 @@ async fn a_run_of_changes_stays_one_when_another_worker_goes_on() -> Result<()> 
 #[tokio::test]
 async fn an_issue_that_is_closed_leaves_where_only_open_ones_are_wanted() -> Result<()> {
     let (sync, repository) = (Sync::start().await?, Repository::default());
-    for number in 1..=10 {
-        repository.set(
-            number,
-            &format!("issue {number:02}"),
-            "open",
-            1_000 + i64::try_from(number)?,
-        );
-    }
+    repository.fill(1..=10, "issue #", "open", 1_000);
     repository.set(11, "never seen", "closed", 1_500);
     let web = serve(&repository).await?;
     let body = issues(&web, "open");
@@ -266,20 +245,11 @@ async fn an_issue_that_is_closed_leaves_where_only_open_ones_are_wanted() -> Res
 #[tokio::test]
 async fn more_than_a_fifth_of_the_issues_is_not_closed_away() -> Result<()> {
     let (sync, repository) = (Sync::start().await?, Repository::default());
-    for number in 1..=50 {
-        repository.set(
-            number,
-            &format!("issue {number:02}"),
-            "open",
-            1_000 + i64::try_from(number)?,
-        );
-    }
+    repository.fill(1..=50, "issue #", "open", 1_000);
     let web = serve(&repository).await?;
     let body = issues(&web, "open");
     sync.run_job("acme", &body).await?;
-    for number in 1..=11 {
-        repository.set(number, "done", "closed", 2_000 + i64::try_from(number)?);
-    }
+    repository.fill(1..=11, "done", "closed", 2_000);
     let mut dry = body.clone();
     dry["dryRun"] = json!(true);
     for asked in [&dry, &body] {
