@@ -152,6 +152,21 @@ impl Compiled {
         &self.policies
     }
 
+    /// Says which policy a decision names: a tenant's own by its name as well, the roles' own by its id.
+    #[must_use]
+    pub fn tell(&self, determining: &str) -> String {
+        let named = || {
+            let (id, _) = determining.split_once('@')?;
+            let id: Uuid = id.parse().ok()?;
+            let place = self.policies.binary_search_by_key(&id, |policy| policy.id).ok()?;
+            self.policies.get(place)
+        };
+        match named() {
+            Some(policy) => format!("policy {:?} ({}@{})", policy.document.name, policy.id, policy.version),
+            None => determining.to_owned(),
+        }
+    }
+
     /// Decides by the tenant's policies and the built-in ones.
     #[must_use]
     pub fn decide(&self, question: &Question, now: Timestamp) -> Decision {

@@ -47,7 +47,10 @@ fn a_policy_forbids_in_its_place_and_not_beside_it() {
     let ask = |place| set.decide(&question(Role::TechLead, "memory.delete", &place), at(NOW));
     let red = ask(json!({"teamId": "red"}));
     assert!(!red.allowed);
-    assert_eq!(red.determining, [format!("{}@1#0", set.policies()[0].id)]);
+    let id = set.policies()[0].id;
+    assert_eq!(red.determining, [format!("{id}@1#0")]);
+    assert_eq!(set.tell(&red.determining[0]), format!("policy \"keep\" ({id}@1)"));
+    assert_eq!(set.tell("builtin.tech-lead"), "builtin.tech-lead");
     let blue = ask(json!({"teamId": "blue"}));
     assert!(blue.allowed);
     assert_eq!(blue.determining, ["builtin.tech-lead"]);

@@ -106,7 +106,8 @@ impl Bench {
             resource = question.resource.id, allowed = false, determining = decision.determining.join(","),
             set = self.held.set.hash(), "decided"
         );
-        let why = decision.reason.unwrap_or_else(|| decision.determining.join(", "));
+        let told = || decision.determining.iter().map(|id| self.held.set.tell(id));
+        let why = decision.reason.unwrap_or_else(|| told().collect::<Vec<_>>().join(", "));
         let detail = format!("{action} is not allowed: {why} (decision {})", decision.id);
         Err(Problem::new(Code::Forbidden, detail))
     }

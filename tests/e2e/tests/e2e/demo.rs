@@ -67,7 +67,7 @@ pub fn the_demo_agrees_on_a_policy_that_then_denies(ground: &Ground) -> Result<(
         "cid: approved, 2 of 2",
         "applied: applied",
         "may tom, a TechLead, delete a memory? false, because of ",
-        "tom tries: memory.delete is not allowed: ",
+        "tom tries: memory.delete is not allowed: policy \"legal-hold\" (",
         "still there: The customer asked for a refund.",
         "valid: true, ",
         "checkpoints outside of the database: checked, ",

@@ -31,7 +31,8 @@ async fn memories_of_a_forbidden_layer_are_refused_and_others_are_stored() -> Re
     let denied = create(&memory, "TenantAdmin", &of("company")).await?;
     denied.expect_problem(403, "FORBIDDEN")?;
     let detail = denied.body["detail"].as_str().unwrap_or_default();
-    ensure!(detail.contains(&policy) && detail.contains("decision "), "{detail}");
+    let named = format!("policy \"no-company-memories\" ({policy}@1)");
+    ensure!(detail.contains(&named) && detail.contains("decision "), "{detail}");
     ensure!(memory.count_rows().await? == 0, "a refused memory was stored");
     create(&memory, "TenantAdmin", &of("team")).await?.expect(201)?;
     // The roles' own rights hold here as well, and another tenant has other policies.
