@@ -1,8 +1,9 @@
 //! The way into every endpoint: a transaction in the caller's tenant, and a decision in it.
 //!
-//! Nothing else opens a transaction for a request, so no endpoint can forget to ask. A refusal is written to the audit
-//! log before the caller hears of it; a request that was let in tells the log what it did with [`Admitted::note`], in the
-//! transaction in which it did it.
+//! Nothing else opens a transaction for a request, so no endpoint can forget to ask. (`policies/evaluate`, for which others
+//! wait with requests of their own, does without one where [`is_plain`] says that it would only look.) A refusal is written to
+//! the audit log before the caller hears of it; a request that was let in tells the log what it did with [`Admitted::note`],
+//! in the transaction in which it did it.
 
 use serde_json::{Map, Value};
 use uuid::Uuid;
@@ -11,11 +12,12 @@ use aeterna_kit::auth::Caller;
 use aeterna_kit::problem::{Code, Problem};
 
 use crate::audit::{Actor, Event, Outcome};
-use crate::engine::{Principal, Question, Resource, decide_builtin};
+use crate::engine::{Decision, Principal, Question, Resource, decide_builtin};
 use crate::origin::Origin;
 use crate::rbac::holding::{Holding, settle};
 use crate::rbac::{Action, Role};
 use crate::state::State;
+use crate::store::roles::Assignment;
 use crate::store::{self, OrProblem as _, Scoped};
 
 /// A caller who was let in, and the transaction in which.
@@ -64,8 +66,9 @@ impl Admitted {
         resource: Resource,
     ) -> Result<Self, Problem> {
         let mut tx = Scoped::open(&state.pool, &caller.scope).await.or_problem()?;
-        let token: Vec<Role> = caller.roles.iter().filter_map(|name| Role::parse(name)).collect();
-        let (principal, news) = identify(&mut tx, caller, &token).await.or_problem()?;
+        let token = said(caller);
+        let known = fetch_known(&mut tx, &caller.subject).await.or_problem()?;
+        let (principal, news) = identify(caller, &token, &known);
         if let Some((seen, gone)) = news {
             store::roles::remember(&mut tx, &principal.id, &seen, &gone)
                 .await
@@ -99,15 +102,7 @@ impl Admitted {
 
     async fn require_about(mut self, action: Action, resource: Resource) -> Result<Self, Problem> {
         self.asked = (action, resource.id.clone());
-        let decision = decide_builtin(&Question {
-            principal: self.principal.clone(),
-            action: action.name.to_owned(),
-            resource: Resource {
-                kind: action.resource.to_owned(),
-                ..resource
-            },
-            context: Map::new(),
-        });
+        let decision = decide(&self.principal, action, resource);
         self.decision_id = decision.id;
         if decision.allowed {
             return Ok(self);
@@ -147,7 +142,7 @@ impl Admitted {
     /// Those of [`Admitted::open`].
     pub async fn look_again(mut self) -> Result<Self, Problem> {
         let known = fetch_known(&mut self.tx, &self.principal.id).await.or_problem()?;
-        let roles = settle(&self.token, &known).roles;
+        let roles = settle(&self.token, &holdings(&known)).roles;
         if roles == self.principal.roles {
             return Ok(self);
         }
@@ -198,21 +193,49 @@ impl Admitted {
     }
 }
 
+/// Tells whether a caller is let in without further ado, by what is remembered of him: the action is allowed, and there is
+/// nothing to write down. If not, [`Admitted::open`] does what is to be done, and says why not.
+#[must_use]
+pub fn is_plain<'a>(caller: &Caller, known: impl Iterator<Item = &'a Assignment>, action: Action) -> bool {
+    let known: Vec<Assignment> = known.cloned().collect();
+    let (principal, news) = identify(caller, &said(caller), &known);
+    let any = Resource {
+        id: "any".to_owned(),
+        ..Resource::default()
+    };
+    news.is_none() && decide(&principal, action, any).allowed
+}
+
+fn decide(principal: &Principal, action: Action, resource: Resource) -> Decision {
+    decide_builtin(&Question {
+        principal: principal.clone(),
+        action: action.name.to_owned(),
+        resource: Resource {
+            kind: action.resource.to_owned(),
+            ..resource
+        },
+        context: Map::new(),
+    })
+}
+
+/// The roles that a caller's token says.
+fn said(caller: &Caller) -> Vec<Role> {
+    caller.roles.iter().filter_map(|name| Role::parse(name)).collect()
+}
+
 /// Roles to remember of somebody: seen in his token, and gone from it.
 type News = (Vec<Role>, Vec<Role>);
 
 /// Who the caller is, with the roles that count: the token's and those granted here, without those revoked here. And what is
 /// to be remembered of them, if anything.
-async fn identify(tx: &mut Scoped, caller: &Caller, token: &[Role]) -> sqlx::Result<(Principal, Option<News>)> {
+fn identify(caller: &Caller, token: &[Role], known: &[Assignment]) -> (Principal, Option<News>) {
     let principal = Principal {
         id: caller.subject.clone(),
         on_behalf_of: caller.on_behalf_of.clone(),
         roles: token.to_vec(),
         ..Principal::default()
     };
-    let known = store::roles::fetch(tx, std::slice::from_ref(&caller.subject)).await?;
-    let holdings: Vec<Holding> = known.iter().map(|assignment| assignment.holding).collect();
-    let settled = settle(token, &holdings);
+    let settled = settle(token, &holdings(known));
     let fading = known.iter().filter(|assignment| assignment.is_fading);
     let again = fading
         .map(|assignment| assignment.holding.role)
@@ -225,12 +248,15 @@ async fn identify(tx: &mut Scoped, caller: &Caller, token: &[Role]) -> sqlx::Res
         roles: settled.roles,
         ..principal
     };
-    Ok((principal, has_news.then_some((seen, settled.gone))))
+    (principal, has_news.then_some((seen, settled.gone)))
 }
 
-async fn fetch_known(tx: &mut Scoped, subject: &str) -> sqlx::Result<Vec<Holding>> {
-    let known = store::roles::fetch(tx, &[subject.to_owned()]).await?;
-    Ok(known.into_iter().map(|assignment| assignment.holding).collect())
+async fn fetch_known(tx: &mut Scoped, subject: &str) -> sqlx::Result<Vec<Assignment>> {
+    store::roles::fetch(tx, &[subject.to_owned()]).await
+}
+
+fn holdings(known: &[Assignment]) -> Vec<Holding> {
+    known.iter().map(|assignment| assignment.holding).collect()
 }
 
 fn describe(principal: &Principal, origin: Origin) -> Actor {

@@ -36,7 +36,6 @@ impl Sets {
     pub async fn versioned(&self, tx: &mut Scoped) -> Result<(i64, Arc<Compiled>), Problem> {
         let version = policies::fetch_set_version(tx).await.or_problem()?;
         if let Some(known) = self.known(tx.tenant(), version) {
-            metrics::counter!("cache_hits_total").increment(1);
             return Ok((version, known));
         }
         metrics::counter!("cache_misses_total").increment(1);
@@ -50,9 +49,13 @@ impl Sets {
         Ok((version, compiled))
     }
 
-    fn known(&self, tenant: &str, version: i64) -> Option<Arc<Compiled>> {
+    /// Returns the tenant's policies in the version that the database has, if they are at hand.
+    #[must_use]
+    pub fn known(&self, tenant: &str, version: i64) -> Option<Arc<Compiled>> {
         let sets = self.0.read().unwrap_or_else(PoisonError::into_inner);
         let (known, compiled) = sets.get(tenant)?;
-        (*known == version).then(|| Arc::clone(compiled))
+        let compiled = (*known == version).then(|| Arc::clone(compiled))?;
+        metrics::counter!("cache_hits_total").increment(1);
+        Some(compiled)
     }
 }

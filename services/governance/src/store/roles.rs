@@ -2,8 +2,10 @@
 
 use jiff::Timestamp;
 use sqlx::postgres::PgRow;
-use sqlx::{FromRow, Row as _};
+use sqlx::{FromRow, PgPool, Row as _};
 
+use aeterna_kit::auth::TenantScope;
+use aeterna_kit::db::single;
 use aeterna_policy::snapshot::{Assigned, holder};
 
 use super::Scoped;
@@ -46,13 +48,46 @@ impl FromRow<'_, PgRow> for Assignment {
     }
 }
 
-/// A sight is noted anew after a day: with each request it would be a write for each.
-const COLUMNS: &str = "principal, role, source, state, changed_by, changed_at,
-    (source = 'token' and seen_at < now() - interval '1 day') as fading";
+/// Columns of the view of what counts.
+const COLUMNS: &str = "principal, role, source, state, changed_by, changed_at, fading";
 
-/// What a token said counts for a month after it was last seen: whoever has left shows none any more. What was given or taken
-/// here does not age.
-const FRESH: &str = "(source = 'grant' or state = 'revoked' or seen_at > now() - interval '30 days')";
+/// What is remembered of principals, and by which version of the tenant's set of policies to decide.
+#[derive(Debug, Default)]
+pub struct Standing {
+    /// The set's version; 0 before its first policy.
+    pub version: i64,
+    /// What is remembered.
+    pub known: Vec<Assignment>,
+}
+
+impl Standing {
+    /// Fetches it, outside of a transaction: one statement, one moment.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn fetch(pool: &PgPool, scope: &TenantScope, principals: &[&str]) -> sqlx::Result<Self> {
+        let query = sqlx::query("select * from governance.standing($1, $2)")
+            .bind(scope.tenant().as_str())
+            .bind(principals);
+        let rows = single("governance_standing", pool, async |connection| {
+            query.fetch_all(connection).await
+        })
+        .await?;
+        let mut standing = Self::default();
+        for row in &rows {
+            standing.version = row.try_get("version")?;
+            if row.try_get::<Option<&str>, _>("principal")?.is_some() {
+                standing.known.push(Assignment::from_row(row)?);
+            }
+        }
+        Ok(standing)
+    }
+
+    /// Returns what is remembered of one of them.
+    pub fn of<'a>(&'a self, principal: &'a str) -> impl Iterator<Item = &'a Assignment> {
+        self.known.iter().filter(move |known| known.principal == principal)
+    }
+}
 
 /// Fetches what is remembered of principals.
 ///
@@ -61,8 +96,7 @@ const FRESH: &str = "(source = 'grant' or state = 'revoked' or seen_at > now() -
 pub async fn fetch(tx: &mut Scoped, principals: &[String]) -> sqlx::Result<Vec<Assignment>> {
     let tenant = tx.tenant().to_owned();
     let query = format!(
-        "select {COLUMNS} from governance.role_assignments where tenant_id = $1 and principal = any($2) and {FRESH}
-         order by principal, role"
+        "select {COLUMNS} from governance.remembered where tenant_id = $1 and principal = any($2) order by principal, role"
     );
     let query = sqlx::query_as(sqlx::AssertSqlSafe(query)).bind(tenant).bind(principals);
     query.fetch_all(tx.connection()).await
@@ -90,8 +124,8 @@ pub async fn fetch_page(tx: &mut Scoped, after: Option<(String, String)>, limit:
     let tenant = tx.tenant().to_owned();
     let (principal, role) = after.unzip();
     let query = format!(
-        "select {COLUMNS} from governance.role_assignments
-         where tenant_id = $1 and {FRESH} and ($2::text is null or (principal, role) > ($2, $3)) order by principal, role limit $4"
+        "select {COLUMNS} from governance.remembered
+         where tenant_id = $1 and ($2::text is null or (principal, role) > ($2, $3)) order by principal, role limit $4"
     );
     let query = sqlx::query_as(sqlx::AssertSqlSafe(query))
         .bind(tenant)
@@ -108,8 +142,8 @@ pub async fn fetch_page(tx: &mut Scoped, after: Option<(String, String)>, limit:
 pub async fn fetch_holders(tx: &mut Scoped, roles: &[&'static str]) -> sqlx::Result<Vec<Assignment>> {
     let tenant = tx.tenant().to_owned();
     let query = format!(
-        "select {COLUMNS} from governance.role_assignments
-         where tenant_id = $1 and state = 'active' and role = any($2) and {FRESH} order by principal limit 10000"
+        "select {COLUMNS} from governance.remembered
+         where tenant_id = $1 and state = 'active' and role = any($2) order by principal limit 10000"
     );
     let query = sqlx::query_as(sqlx::AssertSqlSafe(query)).bind(tenant).bind(roles);
     query.fetch_all(tx.connection()).await
@@ -122,7 +156,7 @@ pub async fn fetch_holders(tx: &mut Scoped, roles: &[&'static str]) -> sqlx::Res
 pub async fn fetch_assigned(tx: &mut Scoped) -> sqlx::Result<Vec<Assigned>> {
     let tenant = tx.tenant().to_owned();
     let query = format!(
-        "select {COLUMNS} from governance.role_assignments where tenant_id = $1 and source = 'grant'
+        "select {COLUMNS} from governance.remembered where tenant_id = $1 and source = 'grant'
          order by state desc, principal, role limit 100000"
     );
     let query = sqlx::query_as(sqlx::AssertSqlSafe(query)).bind(&tenant);
@@ -179,14 +213,12 @@ pub async fn remember(tx: &mut Scoped, principal: &str, seen: &[Role], gone: &[R
 /// Those of the database.
 pub async fn change(tx: &mut Scoped, principal: &str, role: Role, revoked: bool, by: &str) -> sqlx::Result<Assignment> {
     let tenant = tx.tenant().to_owned();
-    let query = format!(
-        "insert into governance.role_assignments as a (tenant_id, principal, role, source, state, changed_by)
+    let query = "insert into governance.role_assignments as a (tenant_id, principal, role, source, state, changed_by)
          values ($1, $2, $3, 'grant', $4, $5)
          on conflict (tenant_id, principal, role) do update
             set source = 'grant', state = excluded.state, changed_by = excluded.changed_by, changed_at = now()
-         returning {COLUMNS}"
-    );
-    sqlx::query_as(sqlx::AssertSqlSafe(query))
+         returning principal, role, source, state, changed_by, changed_at, false as fading";
+    sqlx::query_as(query)
         .bind(&tenant)
         .bind(principal)
         .bind(role.name())

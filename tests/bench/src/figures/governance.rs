@@ -15,7 +15,8 @@ use governance_service::engine::compiled::Compiled;
 use governance_service::engine::{Principal, Question, Resource};
 use governance_service::policy::Document;
 use governance_service::rbac::Role;
-use governance_service::store::{Scoped, audit, policies, roles};
+use governance_service::store::roles::Standing;
+use governance_service::store::{Scoped, audit, policies};
 use serde_json::{Map, Value, json};
 use sqlx::PgPool;
 use uuid::Uuid;
@@ -183,14 +184,9 @@ impl Client<Task> for Bare {
     async fn work(&mut self, task: &Task) -> Result<()> {
         match task {
             Task::Read => {
-                let mut tx = Scoped::open(&self.pool, &self.scope).await?;
-                // Once for the caller, once for whom the question is about.
-                for principal in ["anonymous", "tom"] {
-                    roles::fetch(&mut tx, &[principal.to_owned()]).await?;
-                }
-                let version = policies::fetch_set_version(&mut tx).await?;
-                ensure!(version > 0, "the set has no version");
-                Ok(tx.commit().await?)
+                let standing = Standing::fetch(&self.pool, &self.scope, &["anonymous", "tom"]).await?;
+                ensure!(standing.version > 0, "the set has no version");
+                Ok(())
             }
             Task::Write(policy) => self.create(policy).await,
         }

@@ -9,13 +9,13 @@ use aeterna_kit::http::extract::Json;
 use aeterna_kit::problem::Problem;
 
 use super::evaluation::{Answer, Evaluation};
-use crate::admission::Admitted;
-use crate::engine::Question;
+use crate::admission::{Admitted, is_plain};
 use crate::origin::Origin;
 use crate::rbac::holding::Holding;
 use crate::rbac::{Role, action};
 use crate::state::State;
-use crate::store::{OrProblem as _, Scoped, roles};
+use crate::store::OrProblem as _;
+use crate::store::roles::{self, Assignment, Standing};
 
 /// Decides whether a subject may do something to a resource, by the tenant's active policies and the roles' own rights.
 ///
@@ -37,10 +37,30 @@ pub async fn evaluate(
     Json(asked): Json<Evaluation>,
 ) -> Result<Body<Answer>, Problem> {
     let (mut question, said) = (asked.read("")?, asked.roles("")?);
-    let mut desk = Admitted::open(&state, &caller, origin, action::POLICY_EVALUATE, "any").await?;
-    settle_roles(&mut desk.tx, &mut question, said).await.or_problem()?;
-    let set = state.sets.current(&mut desk.tx).await?;
-    desk.close().await?;
+    let principals = [caller.subject.as_str(), &question.principal.id];
+    let standing = Standing::fetch(&state.pool, &caller.scope, &principals)
+        .await
+        .or_problem()?;
+    let at_hand = if is_plain(&caller, standing.of(&caller.subject), action::POLICY_EVALUATE) {
+        state.sets.known(caller.scope.tenant().as_str(), standing.version)
+    } else {
+        None
+    };
+    let about = &question.principal.id;
+    let (known, set) = match at_hand {
+        Some(set) => (standing.of(about).cloned().collect(), set),
+        None => {
+            let mut desk = Admitted::open(&state, &caller, origin, action::POLICY_EVALUATE, "any").await?;
+            // What was remembered of the caller on the way in counts as well.
+            let known = roles::fetch(&mut desk.tx, std::slice::from_ref(about))
+                .await
+                .or_problem()?;
+            let set = state.sets.current(&mut desk.tx).await?;
+            desk.close().await?;
+            (known, set)
+        }
+    };
+    question.principal.roles = settle_roles(&known, said);
     let decision = set.decide(&question, clock::now());
     // The decision log: too many for the chain, which holds refusals of this service itself and all changes.
     tracing::info!(
@@ -52,16 +72,14 @@ pub async fn evaluate(
 }
 
 /// The roles that count: of those that the question says, or of those that are remembered here if it says nothing of roles.
-async fn settle_roles(tx: &mut Scoped, question: &mut Question, said: Option<Vec<Role>>) -> sqlx::Result<()> {
-    let known = roles::fetch(tx, std::slice::from_ref(&question.principal.id)).await?;
-    let known: Vec<Holding> = known.into_iter().map(|assignment| assignment.holding).collect();
+fn settle_roles(known: &[Assignment], said: Option<Vec<Role>>) -> Vec<Role> {
+    let known: Vec<Holding> = known.iter().map(|assignment| assignment.holding).collect();
     let with = |revoked: bool| known.iter().filter(move |holding| holding.revoked == revoked);
-    question.principal.roles = match said {
+    match said {
         Some(said) => said
             .into_iter()
             .filter(|role| with(true).all(|holding| holding.role != *role))
             .collect(),
         None => with(false).map(|holding| holding.role).collect(),
-    };
-    Ok(())
+    }
 }

@@ -3,6 +3,7 @@
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 
+use super::approvals::expect_told;
 use super::bodies::{cedar, constraint, question};
 use super::service::{Service, of_acme};
 
@@ -83,6 +84,47 @@ async fn who_says_that_the_subject_has_no_role_is_not_answered_by_those_that_are
     let remembered = service.post(ann, "/api/v1/policies/evaluate", &asked).await?;
     ensure!(remembered.body["decision"] == true, "{}", remembered.text);
     Ok(())
+}
+
+/// A decision for somebody who is known, by policies that are at hand, takes one statement: what has changed since counts in it.
+#[tokio::test]
+async fn whoever_has_asked_before_is_held_to_what_has_changed_since() -> Result<()> {
+    let service = Service::start().await?;
+    let (root, gate) = (of_acme("root", "Admin"), of_acme("gate", "Viewer"));
+    let body = question(&["TechLead"], "memory.delete");
+    let ask = async || service.post(gate, "/api/v1/policies/evaluate", &body).await;
+    for _ in 0..3 {
+        ensure!(ask().await?.body["decision"] == true);
+    }
+    let made = service
+        .post(
+            of_acme("ann", "Architect"),
+            "/api/v1/policies",
+            &cedar("keep", NO_DELETE),
+        )
+        .await?;
+    made.expect(201)?;
+    for _ in 0..2 {
+        let after = ask().await?;
+        ensure!(
+            after.body["decision"] == false && after.body["context"]["policySetHash"] == made.body["policySetHash"],
+            "{}",
+            after.text
+        );
+    }
+    // Whoever asks about himself is known by then.
+    let mut of_himself = question(&[], "memory.delete");
+    of_himself["subject"] = json!({"type": "user", "id": "new"});
+    of_himself["action"]["name"] = json!("memory.read");
+    let first = service
+        .post(of_acme("new", "Viewer"), "/api/v1/policies/evaluate", &of_himself)
+        .await?;
+    ensure!(first.body["decision"] == true, "{}", first.text);
+    let taken = json!({"principal": "gate", "role": "Viewer"});
+    service.post(root, "/api/v1/roles/revoke", &taken).await?.expect(200)?;
+    let refused = ask().await?;
+    refused.expect_problem(403, "FORBIDDEN")?;
+    expect_told(&service, gate, &refused, "policy.evaluate").await
 }
 
 #[tokio::test]
