@@ -10,12 +10,13 @@ use aeterna_policy::guard::Judge;
 use anyhow::{Result, ensure};
 use knowledge_service::access::Rights;
 use knowledge_service::archive::{MEMBERS, Member};
+use knowledge_service::by::By;
 use knowledge_service::item::change::Precondition;
 use knowledge_service::item::draft::Draft;
 use knowledge_service::item::{Kind, Layer, Status};
 use knowledge_service::path::ItemPath;
 use knowledge_service::query;
-use knowledge_service::store::{self, By, Existing, Next, Search, Wanted};
+use knowledge_service::store::{self, Existing, Next, Search, Wanted};
 use serde_json::json;
 use sqlx::PgPool;
 
@@ -42,9 +43,11 @@ pub async fn measure(ground: &Ground) -> Result<Vec<Row>> {
     let served = Served::start(ground, "knowledge-service", &[]).await?;
     let bare = Bare {
         pool: ground.pool.clone(),
-        scope: TenantScope::for_worker(TenantId::parse("knowing")?),
-        rights: Rights::from_roles("bench", &["TenantAdmin".to_owned()]),
-        judge: Judge::default(),
+        by: By {
+            scope: TenantScope::for_worker(TenantId::parse("knowing")?),
+            rights: Rights::from_roles("bench", &["TenantAdmin".to_owned()]),
+            judge: Judge::default(),
+        },
     };
     bare.fill(ground).await?;
     let mut rows = Vec::new();
@@ -63,7 +66,7 @@ async fn measure_read(served: &Served, bare: &Bare) -> Result<[Row; 2]> {
     let paths: Vec<String> = (0..READS)
         .map(|n| path_of(u64::try_from(pick(n, items)).unwrap_or_default()))
         .collect();
-    let tenant = bare.scope.tenant().as_str();
+    let tenant = bare.by.scope.tenant().as_str();
     let requests: Vec<Vec<u8>> = paths
         .iter()
         .map(|path| render("GET", &format!("/api/v1/knowledge/{path}"), tenant, ""))
@@ -98,7 +101,12 @@ async fn measure_search(ground: &Ground, served: &Served, bare: &Bare) -> Result
     let requests = |round| {
         let request = |query: String| {
             let body = json!({"query": query}).to_string();
-            render("POST", "/api/v1/knowledge/search", bare.scope.tenant().as_str(), &body)
+            render(
+                "POST",
+                "/api/v1/knowledge/search",
+                bare.by.scope.tenant().as_str(),
+                &body,
+            )
         };
         queries(round).into_iter().map(request).collect::<Vec<_>>()
     };
@@ -135,7 +143,7 @@ async fn measure_write(ground: &Ground, served: &Served, bare: &Bare) -> Result<
             let request = |n| {
                 let text = ground.corpus.text(n);
                 let body = json!({"path": path_of(n), "content": text, "kind": "note", "layer": "team"}).to_string();
-                render("POST", "/api/v1/knowledge", bare.scope.tenant().as_str(), &body)
+                render("POST", "/api/v1/knowledge", bare.by.scope.tenant().as_str(), &body)
             };
             run(
                 served.callers(expected).await?,
@@ -178,20 +186,10 @@ enum Task {
 #[derive(Debug, Clone)]
 struct Bare {
     pool: PgPool,
-    scope: TenantScope,
-    rights: Rights,
-    judge: Judge,
+    by: By,
 }
 
 impl Bare {
-    fn by(&self) -> By<'_> {
-        By {
-            scope: &self.scope,
-            rights: &self.rights,
-            judge: &self.judge,
-        }
-    }
-
     /// Gives the tenant its items, as an import does it.
     async fn fill(&self, ground: &Ground) -> Result<()> {
         let member = |n| -> Result<Member> {
@@ -203,7 +201,7 @@ impl Bare {
         };
         let members: Vec<Member> = (0..ITEMS).map(member).collect::<Result<_>>()?;
         for members in members.chunks(MEMBERS) {
-            store::import(&self.pool, self.by(), members.to_vec(), Existing::Refuse).await?;
+            store::import(&self.pool, &self.by, members.to_vec(), Existing::Refuse).await?;
         }
         sqlx::query("analyze knowledge.items, knowledge.versions")
             .execute(&self.pool)
@@ -216,7 +214,7 @@ impl Client<Task> for Bare {
     async fn work(&mut self, task: &Task) -> Result<()> {
         match task {
             Task::Read(path) => {
-                let found = store::fetch(&self.pool, &self.scope, path).await?;
+                let found = store::fetch(&self.pool, &self.by.scope, path).await?;
                 ensure!(found.is_some_and(|found| !found.deleted), "{path} is not there");
             }
             Task::Search(words) => {
@@ -229,11 +227,11 @@ impl Client<Task> for Bare {
                     limit: 11,
                     ..Search::default()
                 };
-                let found = store::search(&self.pool, &self.scope, &self.rights, &search).await?;
+                let found = store::search(&self.pool, &self.by.scope, &self.by.rights, &search).await?;
                 ensure!(!found.hits.is_empty(), "nothing is found for {words}");
             }
             Task::Write(wanted) => {
-                let written = store::put(&self.pool, self.by(), Wanted::clone(wanted)).await?;
+                let written = store::put(&self.pool, &self.by, Wanted::clone(wanted)).await?;
                 ensure!(written.stored.version == 1, "{:?}", written.stored);
             }
         }
