@@ -12,5 +12,5 @@ fetch_duckdb() { services/knowledge/fetch-duckdb.sh; }
 
 timed "embedding weights" fetch_weights
 timed "DuckDB" fetch_duckdb
-timed "local Kubernetes (5 minutes when cold)" build_cluster
-timed "binaries (10 minutes when cold)" build_binaries
+timed "local Kubernetes (10 minutes when cold)" build_cluster
+timed "binaries (17 minutes when cold)" build_binaries
