@@ -1,7 +1,7 @@
 //! The way into every endpoint: a transaction in the caller's tenant, and a decision in it.
 //!
 //! Nothing else opens a transaction for a request, so no endpoint can forget to ask. (`policies/evaluate`, for which others
-//! wait with requests of their own, does without one where [`is_plain`] says that it would only look.) A refusal is written to
+//! wait with requests of their own, does without one where [`Admitted::is_plain`] says that it would only look.) A refusal is written to
 //! the audit log before the caller hears of it; a request that was let in tells the log what it did with [`Admitted::note`],
 //! in the transaction in which it did it.
 
@@ -68,7 +68,7 @@ impl Admitted {
         let mut tx = Scoped::open(&state.pool, &caller.scope).await.or_problem()?;
         let token = said(caller);
         let known = fetch_known(&mut tx, &caller.subject).await.or_problem()?;
-        let (principal, news) = identify(caller, &token, &known);
+        let (principal, news) = identify(caller, &token, known.iter());
         if let Some((seen, gone)) = news {
             store::roles::remember(&mut tx, &principal.id, &seen, &gone)
                 .await
@@ -86,6 +86,23 @@ impl Admitted {
             decision_id: Uuid::nil(),
         };
         this.require_about(action, resource).await
+    }
+
+    /// Tells whether a caller is let in without further ado, by what is remembered of him: the action is allowed, and there is
+    /// nothing to write down. If not, [`Admitted::open`] does what is to be done, and says why not.
+    #[must_use]
+    pub fn is_plain<'a>(
+        caller: &Caller,
+        known: impl Iterator<Item = &'a Assignment>,
+        action: Action,
+        id: &str,
+    ) -> bool {
+        let (principal, news) = identify(caller, &said(caller), known);
+        let resource = Resource {
+            id: id.to_owned(),
+            ..Resource::default()
+        };
+        news.is_none() && decide(&principal, action, resource).allowed
     }
 
     /// Asks for one more action, for what only the row can tell.
@@ -142,7 +159,7 @@ impl Admitted {
     /// Those of [`Admitted::open`].
     pub async fn look_again(mut self) -> Result<Self, Problem> {
         let known = fetch_known(&mut self.tx, &self.principal.id).await.or_problem()?;
-        let roles = settle(&self.token, &holdings(&known)).roles;
+        let roles = settle(&self.token, &holdings(&known.iter().collect::<Vec<_>>())).roles;
         if roles == self.principal.roles {
             return Ok(self);
         }
@@ -193,19 +210,6 @@ impl Admitted {
     }
 }
 
-/// Tells whether a caller is let in without further ado, by what is remembered of him: the action is allowed, and there is
-/// nothing to write down. If not, [`Admitted::open`] does what is to be done, and says why not.
-#[must_use]
-pub fn is_plain<'a>(caller: &Caller, known: impl Iterator<Item = &'a Assignment>, action: Action) -> bool {
-    let known: Vec<Assignment> = known.cloned().collect();
-    let (principal, news) = identify(caller, &said(caller), &known);
-    let any = Resource {
-        id: "any".to_owned(),
-        ..Resource::default()
-    };
-    news.is_none() && decide(&principal, action, any).allowed
-}
-
 fn decide(principal: &Principal, action: Action, resource: Resource) -> Decision {
     decide_builtin(&Question {
         principal: principal.clone(),
@@ -228,14 +232,19 @@ type News = (Vec<Role>, Vec<Role>);
 
 /// Who the caller is, with the roles that count: the token's and those granted here, without those revoked here. And what is
 /// to be remembered of them, if anything.
-fn identify(caller: &Caller, token: &[Role], known: &[Assignment]) -> (Principal, Option<News>) {
+fn identify<'a>(
+    caller: &Caller,
+    token: &[Role],
+    known: impl Iterator<Item = &'a Assignment>,
+) -> (Principal, Option<News>) {
     let principal = Principal {
         id: caller.subject.clone(),
         on_behalf_of: caller.on_behalf_of.clone(),
         roles: token.to_vec(),
         ..Principal::default()
     };
-    let settled = settle(token, &holdings(known));
+    let known: Vec<&Assignment> = known.collect();
+    let settled = settle(token, &holdings(&known));
     let fading = known.iter().filter(|assignment| assignment.is_fading);
     let again = fading
         .map(|assignment| assignment.holding.role)
@@ -255,7 +264,7 @@ async fn fetch_known(tx: &mut Scoped, subject: &str) -> sqlx::Result<Vec<Assignm
     store::roles::fetch(tx, &[subject.to_owned()]).await
 }
 
-fn holdings(known: &[Assignment]) -> Vec<Holding> {
+fn holdings(known: &[&Assignment]) -> Vec<Holding> {
     known.iter().map(|assignment| assignment.holding).collect()
 }
 

@@ -32,5 +32,6 @@ pub fn definition() -> Definition {
         name: "governance-service",
         port: 8003,
         migrations: vec![kit_migrations(), migrations::migrations()],
+        caches: false,
     }
 }

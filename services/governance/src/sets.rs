@@ -1,6 +1,6 @@
 //! Compiled policies by tenant, good for one version of the tenant's set.
 //!
-//! Every use asks the database for the version first, in its own transaction, so no decision is made by policies that have
+//! Every use asks the database for the version first, for itself alone, so no decision is made by policies that have
 //! been changed since. A transaction that has changed policies itself must not come here: what it sees may never be
 //! committed.
 
@@ -49,7 +49,7 @@ impl Sets {
         Ok((version, compiled))
     }
 
-    /// Returns the tenant's policies in the version that the database has, if they are at hand.
+    /// Returns the tenant's policies in a version, if they are at hand. The version is one that was read for this very decision.
     #[must_use]
     pub fn known(&self, tenant: &str, version: i64) -> Option<Arc<Compiled>> {
         let sets = self.0.read().unwrap_or_else(PoisonError::into_inner);

@@ -24,7 +24,7 @@ pub struct Settings {
     #[arg(long, env = "DATABASE_MAX_CONNECTIONS", default_value_t = 10)]
     pub database_max_connections: u32,
 
-    /// The cache: redis://host:6379. Without it everything is the same, and slower.
+    /// The cache, of a service that has one (memory, knowledge): redis://host:6379. Without it everything is the same, and slower.
     #[arg(long, env = "REDIS_URL", hide_env_values = true)]
     pub redis_url: Option<String>,
 

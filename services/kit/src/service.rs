@@ -78,6 +78,8 @@ pub struct Definition {
     pub port: u16,
     /// The schemas that it needs, in the order in which they are built.
     pub migrations: Vec<Migrations>,
+    /// It keeps something in the cache.
+    pub caches: bool,
 }
 
 /// What a service stands on.
@@ -118,7 +120,8 @@ impl Foundation {
             ..db::Limits::default()
         };
         let pool = db::connect_lazy(&settings.database_url, definition.name, limits)?;
-        let cache = Cache::connect_lazy(settings.redis_url.as_deref())?;
+        let cache_url = settings.redis_url.as_deref().filter(|_| definition.caches);
+        let cache = Cache::connect_lazy(cache_url)?;
         let authenticator = settings.authenticator()?;
         let (asked, migrations) = (pool.clone(), Arc::new(definition.migrations.clone()));
         let safe = Arc::new(OnceCell::new());
@@ -126,7 +129,7 @@ impl Foundation {
         let mut readiness = Readiness::default().with("database", Need::Required, move || {
             check_database(asked.clone(), Arc::clone(&migrations), Arc::clone(&safe))
         });
-        if settings.redis_url.is_some() {
+        if cache_url.is_some() {
             readiness = readiness.with("cache", Need::Optional, move || {
                 let cache = pinged.clone();
                 async move { cache.ping().await }

@@ -31,5 +31,6 @@ pub fn definition() -> Definition {
             aeterna_tenancy::migrations(),
             aeterna_projection::migrations(),
         ],
+        caches: true,
     }
 }

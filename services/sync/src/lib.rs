@@ -39,5 +39,6 @@ pub fn definition() -> Definition {
         name: "sync-service",
         port: 8004,
         migrations: vec![kit_migrations(), migrations::migrations()],
+        caches: false,
     }
 }

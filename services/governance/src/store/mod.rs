@@ -1,5 +1,6 @@
 //! SQL of the schema `governance`, and nowhere else. Every function works in a [`Scoped`] transaction, so a query cannot
-//! run in another tenant's scope than the one it names.
+//! run in another tenant's scope than the one it names; [`roles::Standing`] is read by a function of the database that enters
+//! the scope itself.
 
 pub mod approvals;
 pub mod audit;

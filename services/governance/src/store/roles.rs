@@ -52,7 +52,7 @@ impl FromRow<'_, PgRow> for Assignment {
 const COLUMNS: &str = "principal, role, source, state, changed_by, changed_at, fading";
 
 /// What is remembered of principals, and by which version of the tenant's set of policies to decide.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Standing {
     /// The set's version; 0 before its first policy.
     pub version: i64,
@@ -73,14 +73,15 @@ impl Standing {
             query.fetch_all(connection).await
         })
         .await?;
-        let mut standing = Self::default();
+        // No row at all would be an answer to another question: not that nothing is taken away from anybody.
+        let version = rows.first().ok_or(sqlx::Error::RowNotFound)?.try_get("version")?;
+        let mut known = Vec::new();
         for row in &rows {
-            standing.version = row.try_get("version")?;
             if row.try_get::<Option<&str>, _>("principal")?.is_some() {
-                standing.known.push(Assignment::from_row(row)?);
+                known.push(Assignment::from_row(row)?);
             }
         }
-        Ok(standing)
+        Ok(Self { version, known })
     }
 
     /// Returns what is remembered of one of them.
@@ -213,6 +214,7 @@ pub async fn remember(tx: &mut Scoped, principal: &str, seen: &[Role], gone: &[R
 /// Those of the database.
 pub async fn change(tx: &mut Scoped, principal: &str, role: Role, revoked: bool, by: &str) -> sqlx::Result<Assignment> {
     let tenant = tx.tenant().to_owned();
+    // What is granted or taken away does not fade.
     let query = "insert into governance.role_assignments as a (tenant_id, principal, role, source, state, changed_by)
          values ($1, $2, $3, 'grant', $4, $5)
          on conflict (tenant_id, principal, role) do update

@@ -152,19 +152,23 @@ impl Compiled {
         &self.policies
     }
 
-    /// Says which policy a decision names: a tenant's own by its name as well, the roles' own by its id.
+    /// Says which policies a decision names, each once: a tenant's own by its name as well, the roles' own by its id.
     #[must_use]
-    pub fn tell(&self, determining: &str) -> String {
-        let named = || {
-            let (id, _) = determining.split_once('@')?;
+    pub fn tell(&self, determining: &[String]) -> String {
+        let named = |statement: &str| {
+            let (id, _) = statement.split_once('@')?;
             let id: Uuid = id.parse().ok()?;
             let place = self.policies.binary_search_by_key(&id, |policy| policy.id).ok()?;
             self.policies.get(place)
         };
-        match named() {
+        let told = determining.iter().map(|statement| match named(statement) {
             Some(policy) => format!("policy {:?} ({}@{})", policy.document.name, policy.id, policy.version),
-            None => determining.to_owned(),
-        }
+            None => statement.clone(),
+        });
+        let mut told: Vec<String> = told.collect();
+        // A policy's statements stand beside each other.
+        told.dedup();
+        told.join(", ")
     }
 
     /// Decides by the tenant's policies and the built-in ones.

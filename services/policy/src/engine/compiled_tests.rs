@@ -41,16 +41,25 @@ fn at(text: &str) -> Timestamp {
 const NOW: &str = "2026-06-01T00:00:00Z";
 
 #[test]
+fn a_decision_names_each_policy_once() {
+    let twice = r#"forbid (principal, action == Action::"memory.delete", resource);
+        forbid (principal, action, resource) when { resource is Memory };"#;
+    let set = Compiled::build(vec![cedar_policy("keep", "team", &json!({}), twice)]);
+    let decision = set.decide(&question(Role::TechLead, "memory.delete", &json!({})), at(NOW));
+    let id = set.policies()[0].id;
+    assert_eq!(decision.determining, [format!("{id}@1#0"), format!("{id}@1#1")]);
+    assert_eq!(set.tell(&decision.determining), format!("policy \"keep\" ({id}@1)"));
+    assert_eq!(set.tell(&["builtin.viewer".to_owned()]), "builtin.viewer");
+}
+
+#[test]
 fn a_policy_forbids_in_its_place_and_not_beside_it() {
     let text = r#"forbid (principal, action == Action::"memory.delete", resource);"#;
     let set = Compiled::build(vec![cedar_policy("keep", "team", &json!({"teamId": "red"}), text)]);
     let ask = |place| set.decide(&question(Role::TechLead, "memory.delete", &place), at(NOW));
     let red = ask(json!({"teamId": "red"}));
     assert!(!red.allowed);
-    let id = set.policies()[0].id;
-    assert_eq!(red.determining, [format!("{id}@1#0")]);
-    assert_eq!(set.tell(&red.determining[0]), format!("policy \"keep\" ({id}@1)"));
-    assert_eq!(set.tell("builtin.tech-lead"), "builtin.tech-lead");
+    assert_eq!(red.determining, [format!("{}@1#0", set.policies()[0].id)]);
     let blue = ask(json!({"teamId": "blue"}));
     assert!(blue.allowed);
     assert_eq!(blue.determining, ["builtin.tech-lead"]);

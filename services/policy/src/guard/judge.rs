@@ -106,8 +106,9 @@ impl Bench {
             resource = question.resource.id, allowed = false, determining = decision.determining.join(","),
             set = self.held.set.hash(), "decided"
         );
-        let told = || decision.determining.iter().map(|id| self.held.set.tell(id));
-        let why = decision.reason.unwrap_or_else(|| told().collect::<Vec<_>>().join(", "));
+        let why = decision
+            .reason
+            .unwrap_or_else(|| self.held.set.tell(&decision.determining));
         let detail = format!("{action} is not allowed: {why} (decision {})", decision.id);
         Err(Problem::new(Code::Forbidden, detail))
     }

@@ -1,5 +1,7 @@
 //! `POST /api/v1/policies/evaluate`: a decision (AuthZEN access evaluation).
 
+use std::sync::Arc;
+
 use axum::Json as Body;
 use axum::extract::State as Shared;
 
@@ -9,13 +11,18 @@ use aeterna_kit::http::extract::Json;
 use aeterna_kit::problem::Problem;
 
 use super::evaluation::{Answer, Evaluation};
-use crate::admission::{Admitted, is_plain};
+use crate::admission::Admitted;
+use crate::engine::Compiled;
 use crate::origin::Origin;
 use crate::rbac::holding::Holding;
-use crate::rbac::{Role, action};
+use crate::rbac::{Action, Role, action};
 use crate::state::State;
 use crate::store::OrProblem as _;
 use crate::store::roles::{self, Assignment, Standing};
+
+/// What the caller must be allowed to do, and to what.
+const ACTION: Action = action::POLICY_EVALUATE;
+const ANY: &str = "any";
 
 /// Decides whether a subject may do something to a resource, by the tenant's active policies and the roles' own rights.
 ///
@@ -37,29 +44,7 @@ pub async fn evaluate(
     Json(asked): Json<Evaluation>,
 ) -> Result<Body<Answer>, Problem> {
     let (mut question, said) = (asked.read("")?, asked.roles("")?);
-    let principals = [caller.subject.as_str(), &question.principal.id];
-    let standing = Standing::fetch(&state.pool, &caller.scope, &principals)
-        .await
-        .or_problem()?;
-    let at_hand = if is_plain(&caller, standing.of(&caller.subject), action::POLICY_EVALUATE) {
-        state.sets.known(caller.scope.tenant().as_str(), standing.version)
-    } else {
-        None
-    };
-    let about = &question.principal.id;
-    let (known, set) = match at_hand {
-        Some(set) => (standing.of(about).cloned().collect(), set),
-        None => {
-            let mut desk = Admitted::open(&state, &caller, origin, action::POLICY_EVALUATE, "any").await?;
-            // What was remembered of the caller on the way in counts as well.
-            let known = roles::fetch(&mut desk.tx, std::slice::from_ref(about))
-                .await
-                .or_problem()?;
-            let set = state.sets.current(&mut desk.tx).await?;
-            desk.close().await?;
-            (known, set)
-        }
-    };
+    let (known, set) = look(&state, &caller, origin, &question.principal.id).await?;
     question.principal.roles = settle_roles(&known, said);
     let decision = set.decide(&question, clock::now());
     // The decision log: too many for the chain, which holds refusals of this service itself and all changes.
@@ -69,6 +54,29 @@ pub async fn evaluate(
         determining = decision.determining.join(","), set = set.hash(), "decided"
     );
     Ok(Body(Answer::of(decision, set.hash())))
+}
+
+/// Lets the caller in, and returns what is remembered of whom he asks about, with the tenant's policies. In one statement
+/// where that is all there is to do.
+async fn look(
+    state: &State,
+    caller: &Caller,
+    origin: Origin,
+    about: &str,
+) -> Result<(Vec<Assignment>, Arc<Compiled>), Problem> {
+    let standing = Standing::fetch(&state.pool, &caller.scope, &[&caller.subject, about]).await;
+    let standing = standing.or_problem()?;
+    if Admitted::is_plain(caller, standing.of(&caller.subject), ACTION, ANY)
+        && let Some(set) = state.sets.known(caller.scope.tenant().as_str(), standing.version)
+    {
+        return Ok((standing.of(about).cloned().collect(), set));
+    }
+    let mut desk = Admitted::open(state, caller, origin, ACTION, ANY).await?;
+    // What was remembered of the caller on the way in counts as well.
+    let known = roles::fetch(&mut desk.tx, &[about.to_owned()]).await.or_problem()?;
+    let set = state.sets.current(&mut desk.tx).await?;
+    desk.close().await?;
+    Ok((known, set))
 }
 
 /// The roles that count: of those that the question says, or of those that are remembered here if it says nothing of roles.

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::approvals::expect_told;
 use super::bodies::{cedar, constraint, question};
-use super::service::{Service, of_acme};
+use super::service::{Service, Who, of_acme};
 
 const NO_DELETE: &str = r#"forbid (principal, action == Action::"memory.delete", resource);"#;
 
@@ -125,6 +125,54 @@ async fn whoever_has_asked_before_is_held_to_what_has_changed_since() -> Result<
     let refused = ask().await?;
     refused.expect_problem(403, "FORBIDDEN")?;
     expect_told(&service, gate, &refused, "policy.evaluate").await
+}
+
+/// Of two tenants with the same names, each is answered by its own policies, also when both are at hand.
+#[tokio::test]
+async fn what_is_at_hand_is_at_hand_for_its_tenant_alone() -> Result<()> {
+    let service = Service::start().await?;
+    service.enforce("acme", "keep", NO_DELETE).await?;
+    let allowed = r#"forbid (principal, action == Action::"memory.create", resource);"#;
+    service.enforce("globex", "keep", allowed).await?;
+    let body = question(&["TechLead"], "memory.delete");
+    for _ in 0..3 {
+        for (tenant, decision) in [("acme", false), ("globex", true)] {
+            let gate = Who {
+                tenant,
+                ..of_acme("gate", "Viewer")
+            };
+            let told = service.post(gate, "/api/v1/policies/evaluate", &body).await?;
+            ensure!(told.body["decision"] == decision, "{tenant}: {}", told.text);
+        }
+    }
+    Ok(())
+}
+
+/// Whoever does nothing else than to ask is remembered all the same.
+#[tokio::test]
+async fn a_gate_that_only_asks_is_not_forgotten() -> Result<()> {
+    let service = Service::start().await?;
+    let gate = of_acme("gate", "Viewer");
+    let body = question(&["Viewer"], "memory.read");
+    for age in ["2 days", "40 days"] {
+        service
+            .post(gate, "/api/v1/policies/evaluate", &body)
+            .await?
+            .expect(200)?;
+        sqlx::query("update governance.role_assignments set seen_at = now() - $1::interval")
+            .bind(age)
+            .execute(&service.root)
+            .await?;
+        service
+            .post(gate, "/api/v1/policies/evaluate", &body)
+            .await?
+            .expect(200)?;
+        let seen =
+            "select seen_at > now() - interval '1 day' from governance.role_assignments where principal = 'gate'";
+        let is_fresh: bool = sqlx::query_scalar(seen).fetch_one(&service.root).await?;
+        ensure!(is_fresh, "a sight was not noted after {age}");
+    }
+    Ok(())
 }
 
 #[tokio::test]
