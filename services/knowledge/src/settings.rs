@@ -39,15 +39,20 @@ pub struct KnowledgeSettings {
     pub notes_model_url: Option<String>,
 
     /// The model's name there.
-    #[arg(long, env = "NOTES_MODEL")]
+    #[arg(long, env = "NOTES_MODEL", requires = "notes_model_url")]
     pub notes_model: Option<String>,
 
     /// The key, where one is needed.
-    #[arg(long, env = "NOTES_MODEL_KEY", hide_env_values = true)]
+    #[arg(long, env = "NOTES_MODEL_KEY", hide_env_values = true, requires = "notes_model_url")]
     pub notes_model_key: Option<String>,
 
     /// A file with the key; what stands around it in white space is left out.
-    #[arg(long, env = "NOTES_MODEL_KEY_FILE", conflicts_with = "notes_model_key")]
+    #[arg(
+        long,
+        env = "NOTES_MODEL_KEY_FILE",
+        conflicts_with = "notes_model_key",
+        requires = "notes_model_url"
+    )]
     pub notes_model_key_file: Option<PathBuf>,
 
     /// Where policies come from, if from anywhere.

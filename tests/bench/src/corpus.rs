@@ -59,13 +59,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_words_of_a_query_are_in_its_text_and_carry_a_meaning() {
+    fn the_words_of_a_query_are_in_its_text() {
         let corpus = Corpus::new();
         for n in 0..6000 {
             let (text, query) = (corpus.text(n), corpus.query(n));
-            let words: Vec<&str> = query.split(' ').collect();
-            assert!(words.iter().all(|word| text.contains(word)), "{text} / {query}");
-            assert!(words.iter().any(|word| word.len() > 5), "{query}");
+            assert!(query.split(' ').all(|word| text.contains(word)), "{text} / {query}");
         }
         assert_ne!(corpus.text(7), corpus.text(8));
     }

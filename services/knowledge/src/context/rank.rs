@@ -87,19 +87,14 @@ struct Waiting {
     likeness: f64,
 }
 
-/// Leaves out what is beyond so many bytes of text: what matters least. Policies and what is pinned come first.
+/// Leaves out what is beyond so many bytes of text: what matters least. Policies and what is pinned come first. `length` tells
+/// how long a text is that may not be here yet.
 #[must_use]
-pub fn bound(candidates: Vec<Candidate>, bytes: usize) -> (Vec<Candidate>, Vec<(String, Reason)>) {
-    cut(candidates, bytes, 0)
-}
-
-/// Does so while others are still to come: the first that does not fit stays, or one behind it would take its place.
-#[must_use]
-pub fn bound_some(candidates: Vec<Candidate>, bytes: usize) -> (Vec<Candidate>, Vec<(String, Reason)>) {
-    cut(candidates, bytes, 1)
-}
-
-fn cut(mut candidates: Vec<Candidate>, bytes: usize, more: usize) -> (Vec<Candidate>, Vec<(String, Reason)>) {
+pub fn bound(
+    mut candidates: Vec<Candidate>,
+    bytes: usize,
+    length: impl Fn(&Candidate) -> usize,
+) -> (Vec<Candidate>, Vec<(String, Reason)>) {
     candidates.sort_by(|a, b| {
         (class(a), place(a))
             .cmp(&(class(b), place(b)))
@@ -108,11 +103,11 @@ fn cut(mut candidates: Vec<Candidate>, bytes: usize, more: usize) -> (Vec<Candid
     });
     let mut sum = 0_usize;
     let fits = |one: &&Candidate| {
-        sum = sum.saturating_add(one.text.len());
+        sum = sum.saturating_add(length(one));
         sum <= bytes
     };
-    let many = candidates.iter().take_while(fits).count() + more;
-    let beyond = candidates.split_off(many.min(candidates.len())).into_iter();
+    let many = candidates.iter().take_while(fits).count();
+    let beyond = candidates.split_off(many).into_iter();
     (candidates, beyond.map(|one| (one.reference, Reason::Budget)).collect())
 }
 

@@ -1,6 +1,7 @@
 //! What a context is put together from.
 
-use futures::TryStreamExt as _;
+use std::collections::HashMap;
+
 use sqlx::{FromRow, PgPool};
 use uuid::Uuid;
 
@@ -28,8 +29,18 @@ pub struct Beyond {
     pub layer: String,
 }
 
-/// Fetches items by their rows and by their paths, and the policies that must be followed, each once, in no order. They are
-/// handed over one by one: all texts together may be large.
+/// An item without its text.
+#[derive(Debug, FromRow)]
+pub struct Outline {
+    /// The item; its body is empty.
+    #[sqlx(flatten)]
+    pub stored: Stored,
+    /// How many bytes its text has.
+    #[sqlx(try_from = "i32")]
+    pub bytes: u32,
+}
+
+/// Fetches items by their rows and by their paths, and the policies that must be followed, each once, in no order.
 ///
 /// # Errors
 /// When the database does not answer.
@@ -40,8 +51,7 @@ pub async fn fetch_for_context(
     ids: &[Uuid],
     paths: &[String],
     layers: &[String],
-    mut each: impl FnMut(Stored),
-) -> sqlx::Result<()> {
+) -> sqlx::Result<Vec<Outline>> {
     let query = sqlx::query_as("select * from knowledge.context($1, $2, $3, $4, $5, $6)")
         .bind(scope.tenant().as_str())
         .bind(ids)
@@ -50,13 +60,30 @@ pub async fn fetch_for_context(
         .bind(POLICIES)
         .bind(reader(rights));
     single("knowledge_context", pool, async |connection| {
-        let mut rows = query.fetch(connection);
-        while let Some(stored) = rows.try_next().await? {
-            each(stored);
-        }
-        Ok(())
+        query.fetch_all(connection).await
     })
     .await
+}
+
+/// Fetches what items say in versions of them, by their rows.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn fetch_texts(
+    pool: &PgPool,
+    scope: &TenantScope,
+    ids: &[Uuid],
+    versions: &[i64],
+) -> sqlx::Result<HashMap<Uuid, String>> {
+    let query = sqlx::query_as("select item_id, body from knowledge.texts($1, $2, $3)")
+        .bind(scope.tenant().as_str())
+        .bind(ids)
+        .bind(versions);
+    let found: Vec<(Uuid, String)> = single("knowledge_texts", pool, async |connection| {
+        query.fetch_all(connection).await
+    })
+    .await?;
+    Ok(found.into_iter().collect())
 }
 
 /// Names the policies that must be followed beyond those that are read, in their order.

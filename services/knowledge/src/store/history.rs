@@ -19,6 +19,10 @@ pub struct Past {
     pub version: i64,
     /// What was done.
     pub action: String,
+    /// The kind then.
+    pub kind: String,
+    /// The layer then.
+    pub layer: String,
     /// The status then.
     pub status: String,
     /// The hash of what it said.
@@ -36,6 +40,8 @@ impl FromRow<'_, PgRow> for Past {
         Ok(Self {
             version: row.try_get("version")?,
             action: row.try_get("action")?,
+            kind: row.try_get("kind")?,
+            layer: row.try_get("layer")?,
             status: row.try_get("status")?,
             hash: row.try_get("content_hash")?,
             message: row.try_get("message")?,
@@ -60,7 +66,9 @@ pub async fn history(
 ) -> Result<Vec<Past>, super::Error> {
     let mut tx = tenant_tx(pool, scope).await?;
     let query = sqlx::query_as(
-        "select version, action, status, content_hash, message, author, created_at from knowledge.versions
+        "select version, action, attributes->>'kind' as kind, attributes->>'layer' as layer, status, content_hash, message, author,
+                created_at
+         from knowledge.versions
          where tenant_id = $1 and item_id = $2 and version < $3 and (status <> 'draft' or $4::text is null or owner = $4)
          order by version desc limit $5",
     )

@@ -14,7 +14,7 @@ mod write;
 
 use aeterna_kit::migrate::Migrations;
 
-pub use context::{Beyond, fetch_beyond, fetch_for_context, may_be_more};
+pub use context::{Beyond, Outline, fetch_beyond, fetch_for_context, fetch_texts, may_be_more};
 pub use export::{Exported, export, head};
 pub use folder::{Entry, list};
 pub use graph::{Changes, Link, Named, Neighbour, Node, Use, changes, names, neighbours, record_use};

@@ -197,7 +197,8 @@ impl Writer<'_> {
             return Err(Refusal::MayNotWrite.into());
         }
         let live = old.as_ref().filter(|old| !old.deleted);
-        if live.is_some_and(|old| !self.may_read(old)) {
+        let is_hidden = |old: &Stored| !self.may_read(old) || !self.may_know(path.as_str(), &old.snapshot.attributes);
+        if live.is_some_and(is_hidden) {
             return Err(Error::Collision(None));
         }
         let snapshot = resolve(next, &path, live)?;
@@ -244,6 +245,12 @@ impl Writer<'_> {
         self.ask(touching(old, &self.by.rights), path.as_str(), says)
     }
 
+    /// Tells whether the policies let the caller know of an item.
+    fn may_know(&self, path: &str, attributes: &Attributes) -> bool {
+        let about = about_stored(action::KNOWLEDGE_READ, path, attributes);
+        self.by.judge.allows(about)
+    }
+
     fn ask(&self, permission: Permission, path: &str, attributes: &Attributes) -> Result<(), Error> {
         let asked = self.by.judge.check(about_stored(permission, path, attributes));
         asked.map_err(|refused| Error::Forbidden(refused.detail))
@@ -276,12 +283,12 @@ impl Writer<'_> {
     /// is told to who may read it.
     async fn check_way(&mut self, path: &ItemPath) -> Result<(), Error> {
         let folded = path.folded();
-        let in_the_way: Option<(String, String, String)> = sqlx::query_as(
+        let in_the_way: Option<(String, String, String, String, String)> = sqlx::query_as(
             // Each half has its way through the index; one condition with both has none, and reads the whole table.
-            "(select path, author, status from knowledge.items
+            "(select path, author, kind, layer, status from knowledge.items
               where tenant_id = $1 and deleted_at is null and folded = any(array_append($4, $3)) and path <> $2 limit 1)
              union all
-             (select path, author, status from knowledge.items
+             (select path, author, kind, layer, status from knowledge.items
               where tenant_id = $1 and deleted_at is null and folded > $3 || '/' and folded < $3 || '0'
               order by folded limit 1)
              limit 1",
@@ -292,11 +299,12 @@ impl Writer<'_> {
         .bind(path.folded_folders())
         .fetch_optional(&mut *self.tx)
         .await?;
-        let Some((other, author, status)) = in_the_way else {
+        let Some((other, author, kind, layer, status)) = in_the_way else {
             return Ok(());
         };
-        let status = Status::parse(&status);
-        let may_know = status.is_some_and(|status| self.by.rights.may_read(&author, status));
+        let may_read = Status::parse(&status).is_some_and(|status| self.by.rights.may_read(&author, status));
+        let about = about(action::KNOWLEDGE_READ, &other, [&kind, &layer, &status]);
+        let may_know = may_read && self.by.judge.allows(about);
         Err(Error::Collision(may_know.then_some(other)))
     }
 

@@ -21,7 +21,7 @@ use aeterna_kit::hex::hex;
 use aeterna_kit::http::extract::Json;
 use aeterna_kit::problem::{Code, Problem};
 
-use super::gather::{Gathered, gather};
+use super::gather::{Gathered, Row, fill, gather};
 use crate::by::By;
 use crate::context::pack::pack;
 use crate::context::rank::{Reason, Taste, rank};
@@ -244,6 +244,7 @@ pub async fn assemble(
         None => {
             metrics::counter!("cache_misses_total").increment(1);
             let question = request.query.clone();
+            let candidates = fill(&state, &by, candidates, &rows).await?;
             let context = put_together(&state, key, request, candidates, beyond).await?;
             state.uses.count(&by, &question, told(&context, &rows));
             context
@@ -295,9 +296,11 @@ fn check(request: &mut Request) -> Result<(), Problem> {
 }
 
 /// The items that a context tells because they fit, in order. Policies are told anyway, which says nothing about them.
-fn told(context: &Context, rows: &HashMap<String, Uuid>) -> Vec<Uuid> {
+fn told(context: &Context, rows: &HashMap<String, Row>) -> Vec<Uuid> {
     let fitting = context.entries.iter().filter(|entry| entry.source != Source::Policy);
-    fitting.filter_map(|entry| rows.get(&entry.r#ref).copied()).collect()
+    fitting
+        .filter_map(|entry| rows.get(&entry.r#ref).map(|row| row.id))
+        .collect()
 }
 
 /// Names the work: who asks what, and what there is to tell, each in its version.
@@ -308,6 +311,8 @@ fn key(by: &By, request: &Request, candidates: &[Candidate], beyond: &[(String, 
         .collect();
     references.sort();
     let parts = serde_json::json!([
+        // Another release may tell the same otherwise.
+        env!("CARGO_PKG_VERSION"),
         by.scope.tenant().as_str(),
         by.rights.subject(),
         request,

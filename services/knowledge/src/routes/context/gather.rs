@@ -14,7 +14,7 @@ use aeterna_policy::rbac::action;
 use super::assemble::Request;
 use crate::by::By;
 use crate::context::admit::{Found, TOLD, admit};
-use crate::context::rank::{Reason, bound, bound_some};
+use crate::context::rank::{Reason, bound};
 use crate::context::{Candidate, Source, either};
 use crate::graph::Age;
 use crate::graph::one::Graph;
@@ -23,7 +23,7 @@ use crate::memories::Hit;
 use crate::permissions::{about, about_stored};
 use crate::query::{self, Query};
 use crate::state::State;
-use crate::store::{self, Search};
+use crate::store::{self, Outline, Search};
 
 /// Items looked at, at most.
 const ITEMS: i32 = 40;
@@ -37,13 +37,22 @@ const BYTES: usize = 4 << 20;
 /// How long the graph may take: what is gained by it is worth no more.
 const PATIENCE: Duration = Duration::from_millis(200);
 
+/// Where an item's text is.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Row {
+    /// The item's row.
+    pub id: Uuid,
+    version: i64,
+    bytes: u32,
+}
+
 /// What was found.
 #[derive(Default)]
 pub(super) struct Gathered {
-    /// The candidates, in no order.
+    /// The candidates, in no order; the texts of items come with [`fill`].
     pub candidates: Vec<Candidate>,
-    /// The rows of those that are items, by their references.
-    pub rows: HashMap<String, Uuid>,
+    /// Those that are items, by their references.
+    pub rows: HashMap<String, Row>,
     /// What is not told for another reason than its rank.
     pub beyond: Vec<(String, Reason)>,
     /// Memories were asked for and did not come.
@@ -76,17 +85,34 @@ pub(super) async fn gather(
     let (mut gathered, partial) = (items?, memories.is_none());
     gathered.candidates.extend(of_memories(memories.unwrap_or_default()));
     gathered.partial = partial;
-    gathered.leave_out(bound);
+    let rows = &gathered.rows;
+    let length = |one: &Candidate| {
+        let row = rows.get(&one.reference);
+        row.map_or(one.text.len(), |row| usize::try_from(row.bytes).unwrap_or(usize::MAX))
+    };
+    let (kept, beyond) = bound(gathered.candidates, BYTES, length);
+    gathered.candidates = kept;
+    gathered.beyond.extend(beyond);
     Ok(gathered)
 }
 
-impl Gathered {
-    /// Leaves out what matters least beyond [`BYTES`].
-    fn leave_out(&mut self, bound: impl Fn(Vec<Candidate>, usize) -> (Vec<Candidate>, Vec<(String, Reason)>)) {
-        let (kept, beyond) = bound(std::mem::take(&mut self.candidates), BYTES);
-        self.candidates = kept;
-        self.beyond.extend(beyond);
-    }
+/// Fetches the texts of items.
+pub(super) async fn fill(
+    state: &State,
+    by: &By,
+    mut candidates: Vec<Candidate>,
+    rows: &HashMap<String, Row>,
+) -> Result<Vec<Candidate>, Problem> {
+    let items = candidates.iter().filter_map(|one| rows.get(&one.reference));
+    let (ids, versions): (Vec<Uuid>, Vec<i64>) = items.map(|row| (row.id, row.version)).unzip();
+    let texts = store::fetch_texts(&state.pool, &by.scope, &ids, &versions).await;
+    let mut texts = texts.map_err(|error| Problem::database(&error))?;
+    candidates.retain_mut(|one| match rows.get(&one.reference) {
+        // Versions stay; where one does not, the tenant has gone meanwhile.
+        Some(row) => texts.remove(&row.id).map(|text| one.text = text).is_some(),
+        None => true,
+    });
+    Ok(candidates)
 }
 
 async fn items(state: &State, by: &By, request: &Request) -> Result<Gathered, store::Error> {
@@ -100,45 +126,33 @@ async fn items(state: &State, by: &By, request: &Request) -> Result<Gathered, st
         *own = either(*own, score);
     }
     let ids: Vec<Uuid> = relevance.keys().copied().collect();
+    let outlines = store::fetch_for_context(&state.pool, &by.scope, &by.rights, &ids, &request.pinned, &layers).await?;
+    let blocking = outlines.iter().filter(|one| must_be_followed(&one.stored)).count();
     let mut gathered = Gathered {
         linked,
         ..Gathered::default()
     };
-    let (mut blocking, mut held) = (0_usize, 0_usize);
     let mut pinned: Vec<&str> = request.pinned.iter().map(String::as_str).collect();
-    let each = |one: Stored| {
-        blocking += usize::from(must_be_followed(&one));
-        let may_see = [action::KNOWLEDGE_SEARCH, action::KNOWLEDGE_READ]
-            .into_iter()
-            .all(|action| {
-                by.judge
-                    .allows(about_stored(action, &one.path, &one.snapshot.attributes))
-            });
-        if !may_see {
-            return;
+    for Outline { stored, bytes } in outlines {
+        if !may_see(by, &stored) {
+            continue;
         }
-        let path = one.path.clone();
-        let id = one.id;
+        let (id, version, path) = (stored.id, stored.version, stored.path.clone());
         let how = Found {
             relevance: relevance.get(&id).copied().unwrap_or_default(),
             by_graph_alone: relevance.contains_key(&id) && !found.contains_key(&id),
-            pinned: request.pinned.contains(&one.path),
+            pinned: request.pinned.contains(&path),
         };
-        let Some(candidate) = admit(one, &by.rights, &request.layers, how) else {
-            return;
+        let Some(candidate) = admit(stored, &by.rights, &request.layers, how) else {
+            continue;
         };
         pinned.retain(|name| *name != path);
         if candidate.pinned || request.include.has(candidate.source) {
-            gathered.rows.insert(candidate.reference.clone(), id);
-            held += candidate.text.len();
+            let row = Row { id, version, bytes };
+            gathered.rows.insert(candidate.reference.clone(), row);
             gathered.candidates.push(candidate);
         }
-        if held > 2 * BYTES {
-            gathered.leave_out(bound_some);
-            held = gathered.candidates.iter().map(|one| one.text.len()).sum();
-        }
-    };
-    store::fetch_for_context(&state.pool, &by.scope, &by.rights, &ids, &request.pinned, &layers, each).await?;
+    }
     if request.include.policies && store::may_be_more(blocking) {
         gathered.beyond = beyond(state, by, &layers).await?;
         // Unless the question has led to it.
@@ -149,6 +163,15 @@ async fn items(state: &State, by: &By, request: &Request) -> Result<Gathered, st
     let absent = |path: &str| (format!("knowledge:{path}"), Reason::Absent);
     gathered.beyond.extend(pinned.into_iter().map(absent));
     Ok(gathered)
+}
+
+fn may_see(by: &By, one: &Stored) -> bool {
+    [action::KNOWLEDGE_SEARCH, action::KNOWLEDGE_READ]
+        .into_iter()
+        .all(|action| {
+            by.judge
+                .allows(about_stored(action, &one.path, &one.snapshot.attributes))
+        })
 }
 
 fn must_be_followed(one: &Stored) -> bool {

@@ -57,31 +57,56 @@ pub struct Head {
     pub updated_at: Timestamp,
 }
 
+/// Entries that are looked at together where policies may hide some.
+const LOOKED_AT: u16 = 200;
+
 /// Lists a folder.
 pub(super) async fn list(asked: &Asked<'_>, folder: &FolderPath) -> Result<Listing, Problem> {
     let (limit, prefix) = (asked.limit()?, folder.prefix());
     let scope = &asked.by.scope;
     let pages = page::List::new(scope.tenant(), &format!("folder {prefix}"));
     let from = pages.position(asked.options.cursor.as_deref())?.unwrap_or_default();
-    // One more than asked for tells whether there is more.
-    let mut found = store::list(
-        &asked.state.pool,
-        scope,
-        &asked.by.rights,
-        folder,
-        &from,
-        i32::from(limit) + 1,
-    )
-    .await
-    .map_err(|error| Problem::database(&error))?;
-    let next_cursor = page::cut(&mut found, limit).map(|last| pages.cursor(&last.after));
-    let shown = found.into_iter().map(|entry| show(&prefix, entry));
-    let entries = shown.filter(|entry| may_see(&asked.by.judge, entry)).collect();
+    let mut shown = visible(asked, folder, from, limit).await?;
+    let next_cursor = page::cut(&mut shown, limit).map(|(_, after)| pages.cursor(after));
     Ok(Listing {
         folder: prefix,
-        entries,
+        entries: shown.into_iter().map(|(entry, _)| entry).collect(),
         next_cursor,
     })
+}
+
+/// Finds what the caller may see, one more than asked for if there is more, each with the place behind it. It goes on until
+/// that is filled: a page that ended at something hidden would tell of it by its cursor.
+async fn visible(
+    asked: &Asked<'_>,
+    folder: &FolderPath,
+    mut from: String,
+    limit: u16,
+) -> Result<Vec<(Entry, String)>, Problem> {
+    let (state, by, prefix) = (asked.state, asked.by, folder.prefix());
+    let most = if by.judge.is_selective() {
+        limit.max(LOOKED_AT)
+    } else {
+        limit
+    };
+    let mut shown = Vec::new();
+    loop {
+        let found = store::list(&state.pool, &by.scope, &by.rights, folder, &from, i32::from(most) + 1)
+            .await
+            .map_err(|error| Problem::database(&error))?;
+        let is_end = found.len() <= usize::from(most);
+        for entry in found {
+            from.clone_from(&entry.after);
+            let after = entry.after.clone();
+            let entry = show(&prefix, entry);
+            if may_see(&by.judge, &entry) {
+                shown.push((entry, after));
+            }
+        }
+        if is_end || shown.len() > usize::from(limit) {
+            return Ok(shown);
+        }
+    }
 }
 
 fn may_see(judge: &Judge, entry: &Entry) -> bool {

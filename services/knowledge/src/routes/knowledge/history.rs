@@ -6,9 +6,11 @@ use utoipa::ToSchema;
 
 use aeterna_kit::page;
 use aeterna_kit::problem::Problem;
+use aeterna_policy::rbac::action;
 
 use super::get::Asked;
 use crate::item::{Stored, fingerprint};
+use crate::permissions::about;
 use crate::store;
 
 /// An item's versions.
@@ -55,6 +57,12 @@ pub(super) async fn list(asked: &Asked<'_>, stored: &Stored) -> Result<History, 
     let most = i64::from(limit) + 1;
     let mut found = store::history(&asked.state.pool, scope, stored.id, &asked.by.rights, below, most).await?;
     let next_cursor = page::cut(&mut found, limit).map(|last| pages.cursor(&last.version.to_string()));
+    // Each by what it was then: what is forbidden now may have been written before.
+    found.retain(|past| {
+        let what = [past.kind.as_str(), &past.layer, &past.status];
+        let about = about(action::KNOWLEDGE_READ, &stored.path, what);
+        asked.by.judge.allows(about)
+    });
     let show = |past: store::Past| Version {
         version: past.version,
         action: past.action,

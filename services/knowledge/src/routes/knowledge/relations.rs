@@ -91,7 +91,7 @@ pub(super) async fn find(asked: &Asked<'_>, stored: &Stored) -> Result<Relations
         Some(reached) => reached,
         None => direct(asked, from, i64::from(many)).await?,
     };
-    let truncated = reached.len() > limit;
+    let mut truncated = reached.len() > limit;
     reached.truncate(limit);
     let ids: Vec<Uuid> = reached.iter().map(|one| one.id).collect();
     let mut named = store::names(pool, scope, &asked.by.rights, &ids).await?;
@@ -99,6 +99,8 @@ pub(super) async fn find(asked: &Asked<'_>, stored: &Stored) -> Result<Relations
         let what = [one.kind.as_str(), &one.layer, &one.status];
         asked.by.judge.allows(about(action::KNOWLEDGE_READ, &one.path, what))
     });
+    // Where all that is left is hidden, that there is more of it is as well.
+    truncated &= !named.is_empty();
     Ok(Relations {
         path: stored.path.clone(),
         relations: show(from, &reached, &named),

@@ -124,7 +124,8 @@ pub struct Response {
     /// Of all that `total` counts: by kind, layer and status, each value and how many.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub facets: Option<Facets>,
-    /// More match than are ranked: of 2000 that were changed last, these are the best.
+    /// More match than are ranked: of 2000 that were changed last, these are the best. Not told where the tenant has policies
+    /// of its own.
     pub partly_ranked: bool,
     /// Where to go on; none at the end.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -132,6 +133,9 @@ pub struct Response {
     /// How long it took, in milliseconds.
     pub took_ms: u64,
 }
+
+/// Hits that are looked at together where policies may hide some.
+const LOOKED_AT: i32 = 100;
 
 /// Searches items: titles before tags before text.
 ///
@@ -163,13 +167,16 @@ pub async fn search(
         .position(cursor.as_deref())?
         .map(|place| read_place(&place))
         .transpose()?;
-    let mut found = store::search(&state.pool, &by.scope, &by.rights, &search)
-        .await
-        .map_err(|error| Problem::database(&error))?;
+    let is_selective = by.judge.is_selective();
+    let mut found = if is_selective {
+        visible(&state, &by, search, limit).await
+    } else {
+        store::search(&state.pool, &by.scope, &by.rights, &search).await
+    }
+    .map_err(|error| Problem::database(&error))?;
     let next_cursor = page::cut(&mut found.hits, limit).map(|hit| pages.cursor(&place(hit)));
-    let partly_ranked = found.total > i64::from(RANKED);
-    if by.judge.is_selective() {
-        hide(&mut found, &by.judge);
+    if is_selective {
+        count(&mut found);
     }
     let mut facets = Facets::new();
     for (facet, value, count) in found.facets {
@@ -179,20 +186,38 @@ pub async fn search(
         items: found.hits.into_iter().map(show).collect(),
         total: found.total,
         facets: request.facets.then_some(facets),
-        partly_ranked,
+        partly_ranked: found.total > i64::from(RANKED),
         next_cursor,
         took_ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
     }))
 }
 
-/// Takes out what the policies keep from the caller. What matches elsewhere is then not counted: a number would tell of it.
-fn hide(found: &mut store::Found, judge: &Judge) {
-    found.hits.retain(|hit| {
-        let what = [hit.kind.as_str(), &hit.layer, &hit.status];
-        [action::KNOWLEDGE_SEARCH, action::KNOWLEDGE_READ]
-            .into_iter()
-            .all(|action| judge.allows(about(action, &hit.path, what)))
-    });
+/// Searches for what the policies let the caller see: one more than asked for, if there is more. It goes on until that is
+/// found: a page that ended at something hidden would tell of it by its cursor, word by word.
+async fn visible(state: &State, by: &By, mut search: Search, limit: u16) -> sqlx::Result<store::Found> {
+    search.limit = search.limit.max(LOOKED_AT);
+    let mut seen = store::Found::default();
+    loop {
+        let found = store::search(&state.pool, &by.scope, &by.rights, &search).await?;
+        let is_end = i32::try_from(found.hits.len()).is_ok_and(|many| many < search.limit);
+        search.after = found.hits.last().map(|hit| (hit.score, hit.id));
+        let may_see = |hit: &Hit| may_see(&by.judge, hit);
+        seen.hits.extend(found.hits.into_iter().filter(may_see));
+        if is_end || seen.hits.len() > usize::from(limit) {
+            return Ok(seen);
+        }
+    }
+}
+
+fn may_see(judge: &Judge, hit: &Hit) -> bool {
+    let what = [hit.kind.as_str(), &hit.layer, &hit.status];
+    [action::KNOWLEDGE_SEARCH, action::KNOWLEDGE_READ]
+        .into_iter()
+        .all(|action| judge.allows(about(action, &hit.path, what)))
+}
+
+/// Counts what is shown, where policies hide some of what matches: a number of all would tell of it.
+fn count(found: &mut store::Found) {
     found.total = i64::try_from(found.hits.len()).unwrap_or(i64::MAX);
     let facets = |hit: &Hit| {
         [("kind", &hit.kind), ("layer", &hit.layer), ("status", &hit.status)]

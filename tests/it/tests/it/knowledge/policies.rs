@@ -1,6 +1,6 @@
 //! What the tenant's policies keep from a caller, no route shows it; roles that were given or taken away count here as well.
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use reqwest::Method;
 use serde_json::json;
 
@@ -340,4 +340,89 @@ async fn who_may_not_read_at_a_path_is_not_told_by_a_deletion_what_is_there() ->
         send(request).await?.expect_problem(403, "FORBIDDEN")?;
     }
     Ok(())
+}
+
+/// What a policy hides by what it is, under a path that is open: a cursor, a number, a refusal could tell of it.
+#[tokio::test]
+async fn no_cursor_no_refusal_and_no_history_tells_of_what_is_hidden() -> Result<()> {
+    let world = World::start(300).await?;
+    let service = world.knowledge().await?;
+    for (path, layer) in [
+        ("f/a.md", "team"),
+        ("f/b.md", "company"),
+        ("f/c.md", "company"),
+        ("f/d.md", "team"),
+        ("f/e.md", "company"),
+        ("way/under.md", "company"),
+        ("h.md", "company"),
+    ] {
+        let body = item(path, &format!("the zebra of {path}"), layer, "accepted");
+        service.post(ADMIN, "/knowledge", &body).await?.expect(201)?;
+    }
+    let body = item("h.md", "said anew", "team", "accepted");
+    let request = service.request(ADMIN, Method::PUT, "/knowledge/h.md");
+    send(request.header("If-Match", "*").json(&body)).await?.expect(200)?;
+    let text = r#"forbid (principal, action in [Action::"knowledge.read", Action::"knowledge.search"], resource is Knowledge)
+        when { resource has layer && resource.layer == "company" };"#;
+    world.governance.enforce("acme", "no-company", text).await?;
+    wait_until("the policy counts", async || {
+        Ok(service.get(ADMIN, "/knowledge/f/b.md").await?.status == 403)
+    })
+    .await?;
+
+    let listed = pages(async |cursor| {
+        let path = format!(
+            "/knowledge/f/?limit=1{}",
+            cursor.map(|cursor| format!("&cursor={cursor}")).unwrap_or_default()
+        );
+        let page = service.get(ADMIN, &path).await?;
+        Ok((page.body["entries"][0]["path"].clone(), page.body["nextCursor"].clone()))
+    });
+    ensure!(listed.await? == ["f/a.md", "f/d.md"]);
+    let found = pages(async |cursor| {
+        let search = json!({"query": "zebra", "limit": 1, "pathPrefix": "f/", "cursor": cursor});
+        let page = service.post(ADMIN, "/knowledge/search", &search).await?;
+        Ok((page.body["items"][0]["path"].clone(), page.body["nextCursor"].clone()))
+    });
+    let mut found = found.await?;
+    found.sort();
+    ensure!(found == ["f/a.md", "f/d.md"], "{found:?}");
+
+    let in_its_way = service
+        .post(ADMIN, "/knowledge", &item("way", "x", "team", "draft"))
+        .await?;
+    in_its_way.expect_problem(409, "PATH_COLLISION")?;
+    ensure!(!in_its_way.text.contains("under"), "{}", in_its_way.text);
+    for tag in ["", "*", "\"1\"", "\"9\""] {
+        let mut request = service.request(ADMIN, Method::PUT, "/knowledge/f/b.md");
+        if !tag.is_empty() {
+            request = request.header("If-Match", tag);
+        }
+        let told = send(request.json(&item("f/b.md", "the zebra of f/b.md", "company", "accepted"))).await?;
+        told.expect_problem(409, "PATH_COLLISION")?;
+    }
+    let history = service.get(ADMIN, "/knowledge/h.md?view=history").await?;
+    let versions = history.body["versions"].as_array().map_or(0, Vec::len);
+    ensure!(
+        versions == 1 && history.body["versions"][0]["version"] == 2,
+        "{}",
+        history.text
+    );
+    Ok(())
+}
+
+/// Follows cursors; each page has one entry.
+async fn pages(
+    page: impl AsyncFn(Option<String>) -> Result<(serde_json::Value, serde_json::Value)>,
+) -> Result<Vec<String>> {
+    let (mut all, mut cursor) = (Vec::new(), None);
+    loop {
+        let (path, next) = page(cursor).await?;
+        all.push(path.as_str().context("a page without an entry")?.to_owned());
+        ensure!(all.len() < 10, "{all:?}");
+        match next.as_str() {
+            Some(next) => cursor = Some(next.to_owned()),
+            None => return Ok(all),
+        }
+    }
 }

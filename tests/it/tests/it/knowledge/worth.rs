@@ -116,6 +116,32 @@ async fn no_policy_that_must_be_followed_goes_without_a_trace_and_wide_layers_go
     Ok(())
 }
 
+/// More texts than are ordered at once, and more policies than are read: each is told or named, once.
+#[tokio::test]
+async fn policies_that_are_long_and_many_leave_a_trace_as_well() -> Result<()> {
+    let service = Service::start().await?;
+    let content = format!("{POLICY}{}", "Never retry a payment. ".repeat(4_000));
+    for n in 0..104 {
+        let body = json!({
+            "path": format!("p/{n:03}.md"), "kind": "policy", "severity": "block", "status": "accepted", "layer": "team",
+            "content": content,
+        });
+        service.post(ADMIN, "/knowledge", &body).await?.expect(201)?;
+    }
+    // The words lead to some of those that are not read as policies, too.
+    let ask = json!({"query": "payment", "tokenBudget": 2_000, "include": {"memories": false}});
+    let told = service.post(ADMIN, "/context/assemble", &ask).await?;
+    told.expect(200)?;
+    let dropped = told.body["dropped"].as_array().into_iter().flatten();
+    let mut all = refs(&told);
+    ensure!(!all.is_empty());
+    all.extend(dropped.filter_map(|one| one["ref"].as_str()));
+    all.sort_unstable();
+    let expected: Vec<String> = (0..104).map(|n| format!("knowledge:p/{n:03}.md@1")).collect();
+    ensure!(all == expected, "{} are told or named: {all:?}", all.len());
+    Ok(())
+}
+
 #[tokio::test]
 async fn a_path_is_the_same_in_either_way_to_write_its_letters() -> Result<()> {
     let service = Service::start().await?;
