@@ -312,16 +312,27 @@ pub async fn mark_broken_glass(tx: &mut Scoped, id: Uuid, why: &str) -> sqlx::Re
         .map(|_| ())
 }
 
-/// Fetches pending requests whose time is over, of all tenants. For the worker.
+/// A request whose time is over: since when, whose, which.
+pub type Over = (jiff_sqlx::Timestamp, String, Uuid);
+
+/// Fetches pending requests whose time is over, of all tenants, in the order of that time and behind one. For the worker.
 ///
 /// # Errors
 /// Those of the database.
-pub async fn fetch_expired(pool: &PgPool, limit: i64) -> sqlx::Result<Vec<(String, Uuid)>> {
+pub async fn fetch_expired(pool: &PgPool, after: Option<Over>, limit: i64) -> sqlx::Result<Vec<Over>> {
     let mut tx = super::system(pool).await?;
+    let (since, tenant, id) = after.map_or((None, None, None), |(since, tenant, id)| {
+        (Some(since), Some(tenant), Some(id))
+    });
     sqlx::query_as(
-        "select tenant_id, id from governance.approvals
-         where status = 'pending' and expires_at <= clock_timestamp() order by expires_at limit $1",
+        "select expires_at, tenant_id, id from governance.approvals
+         where status = 'pending' and expires_at <= clock_timestamp()
+           and ($1::timestamptz is null or (expires_at, tenant_id, id) > ($1, $2, $3))
+         order by expires_at, tenant_id, id limit $4",
     )
+    .bind(since)
+    .bind(tenant)
+    .bind(id)
     .bind(limit)
     .fetch_all(&mut *tx)
     .await

@@ -84,7 +84,8 @@ pub async fn create(tx: &mut Scoped, id: Uuid, document: &Document, by: &str) ->
     add_version(tx, id, 1, document, by).await.map(Some)
 }
 
-/// Adds a version, which is in force from then on. The caller holds the policy's row.
+/// Adds a version, which is in force from then on. The caller holds the policy's row; after this, until the transaction ends,
+/// the tenant's set as well: its version rises last.
 ///
 /// # Errors
 /// Those of the database.
@@ -264,7 +265,7 @@ pub struct Size {
     pub bytes: i64,
 }
 
-/// Measures the tenant's active policies other than one.
+/// Measures the tenant's active policies other than one. They stay as they are for whoever holds the set, by [`add_version`].
 ///
 /// # Errors
 /// Those of the database.

@@ -14,26 +14,23 @@ use crate::audit::{Actor, Event, Outcome};
 use crate::store::approvals::{self, Name};
 use crate::store::{self, Scoped};
 
-/// Between two looks.
+/// Between two passes.
 const IDLE: Duration = Duration::from_secs(15);
 
-/// Requests of one look.
-const LIMIT: i64 = 500;
+/// Requests that a pass fetches at a time.
+pub const PAGE: i64 = 500;
 
 /// Looks until the process ends.
 pub async fn run(pool: PgPool) {
     loop {
-        match expire(&pool).await {
-            // There are more. After a failure the same would be found again at once.
-            Ok(Look { found, failed: 0 }) if i64::try_from(found).is_ok_and(|found| found == LIMIT) => continue,
-            Ok(_) => {}
-            Err(error) => tracing::warn!(error = format!("{error:#}"), "expired requests could not be looked for"),
+        if let Err(error) = expire(&pool, PAGE).await {
+            tracing::warn!(error = format!("{error:#}"), "expired requests could not be looked for");
         }
         tokio::time::sleep(IDLE).await;
     }
 }
 
-/// What came of a look.
+/// What came of a pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Look {
     /// Requests whose time was over.
@@ -42,22 +39,36 @@ pub struct Look {
     pub failed: usize,
 }
 
-/// One look. What fails for one request is counted in `approvals_expiry_failed_total` and tried again in the next look; the
-/// others are marked.
+/// One pass over all requests whose time is over, page by page. What fails for one request is counted in
+/// `approvals_expiry_failed_total` and tried again in the next pass; this one goes on behind it, so that those that always fail
+/// keep no others waiting.
 ///
 /// # Errors
 /// When the database does not say which requests there are.
-pub async fn expire(pool: &PgPool) -> anyhow::Result<Look> {
-    let requests = approvals::fetch_expired(pool, LIMIT).await?;
-    let (found, mut failed) = (requests.len(), 0);
-    for (tenant, id) in requests {
-        if let Err(error) = mark(pool, &tenant, id).await {
-            failed += 1;
-            metrics::counter!("approvals_expiry_failed_total").increment(1);
-            tracing::error!(tenant, request = %id, error = format!("{error:#}"), "an expired request could not be marked");
+pub async fn expire(pool: &PgPool, page: i64) -> anyhow::Result<Look> {
+    let mut look = Look { found: 0, failed: 0 };
+    let mut last = None;
+    loop {
+        let requests = approvals::fetch_expired(pool, last.take(), page).await?;
+        for (_, tenant, id) in &requests {
+            look.found += 1;
+            look.failed += usize::from(!try_to_mark(pool, tenant, *id).await);
+        }
+        match requests.into_iter().last() {
+            Some(seen) => last = Some(seen),
+            None => return Ok(look),
         }
     }
-    Ok(Look { found, failed })
+}
+
+/// Marks a request, and tells whether that could be done.
+async fn try_to_mark(pool: &PgPool, tenant: &str, id: Uuid) -> bool {
+    let Err(error) = mark(pool, tenant, id).await else {
+        return true;
+    };
+    metrics::counter!("approvals_expiry_failed_total").increment(1);
+    tracing::error!(tenant, request = %id, error = format!("{error:#}"), "an expired request could not be marked");
+    false
 }
 
 async fn mark(pool: &PgPool, tenant: &str, id: Uuid) -> anyhow::Result<()> {

@@ -1,4 +1,5 @@
-//! What a Cedar text asks about that no service tells at its own door. There, a statement sees it as missing.
+//! What a Cedar text asks about that no service tells at its own door. There, a statement sees it as missing. And policies of
+//! a place that the knowledge service never tells: there, they do not count.
 //!
 //! The schema knows more than services tell: only who asks the governance service itself can say it. [`TOLD`] is what the
 //! services' permissions tell of a thing, by action; a test of the workspace holds it to them.
@@ -9,7 +10,8 @@ use std::str::FromStr as _;
 use cedar_policy::{ActionConstraint, Policy, PolicySet, ResourceConstraint};
 use serde_json::Value;
 
-use crate::engine::{attributes, is_about};
+use super::Document;
+use crate::engine::{Scope, attributes, is_about};
 use crate::rbac::{Action, action};
 
 /// What services tell of the thing that an action is done to, at their door or where a handler asks again. Of actions that are
@@ -24,16 +26,45 @@ pub const TOLD: &[(&str, &[&str])] = &[
     ("knowledge.propose", &["kind", "layer", "path", "status"]),
     ("knowledge.edit", &["kind", "layer", "path", "status"]),
     ("knowledge.accept", &["kind", "layer", "path", "status"]),
-    ("sync.start", &["source"]),
+    ("sync.start", &["owner", "source"]),
+    ("sync.cancel", &["owner", "source"]),
 ];
 
 /// What they tell beside: of who asks, and of the circumstances.
 const TOLD_BESIDE: [(&str, &str); 3] = [("principal", "onBehalfOf"), ("context", "time"), ("context", "via")];
 
+/// What is said of a policy that never counts at the knowledge service.
+const OUT_OF_REACH: &str =
+    "the place names more than one id, and the knowledge service tells one only; there the policy never counts";
+
+/// Returns what whoever makes or changes a policy is warned of.
+#[must_use]
+pub fn warnings(document: &Document) -> Vec<String> {
+    let text = document.cedar.as_deref().unwrap_or_default();
+    let missing = find(text)
+        .into_iter()
+        .map(|name| format!("{name} is told by no service; there it is missing"));
+    let place = is_out_of_reach(&document.scope, text).then(|| OUT_OF_REACH.to_owned());
+    missing.chain(place).collect()
+}
+
+/// Tells whether a text speaks about knowledge in a place that the knowledge service never tells: it knows one id, the one
+/// that a path begins with, and a policy counts where every id that it names is told.
+fn is_out_of_reach(scope: &Scope, text: &str) -> bool {
+    let named = [&scope.org_id, &scope.team_id, &scope.project_id];
+    if named.into_iter().flatten().count() < 2 {
+        return false;
+    }
+    let is_of_knowledge = |statement: &Policy| {
+        let mut actions = Actions::of(statement).actions.into_iter();
+        actions.any(|action| action.resource == "Knowledge")
+    };
+    PolicySet::from_str(text).is_ok_and(|set| set.policies().any(is_of_knowledge))
+}
+
 /// Returns what a text asks about that no service tells: `context.mfa`; of a thing with the action, where the statement names
 /// any: `resource.layer of sync.start`.
-#[must_use]
-pub fn find(text: &str) -> BTreeSet<String> {
+pub(super) fn find(text: &str) -> BTreeSet<String> {
     let Ok(set) = PolicySet::from_str(text) else {
         return BTreeSet::new();
     };
@@ -175,5 +206,43 @@ mod tests {
         );
         let tag = "resource.hasTag(\"colour\") && resource.getTag(\"colour\") == \"red\"";
         assert_eq!(asks(&of("memory.read"), tag), ["a tag of resource"]);
+    }
+
+    /// The handlers of the sync service tell both of a connection that is there; only the door does not.
+    #[test]
+    fn whose_a_connection_is_is_told_where_it_is_started_or_cancelled_and_not_where_it_is_read() {
+        let asks = |name: &str| {
+            listed(&format!(
+                r#"forbid (principal, action == Action::"{name}", resource)
+                when {{ resource has owner && resource.owner != "ann" && resource has source }};"#
+            ))
+        };
+        assert!(asks("sync.start").is_empty());
+        assert!(asks("sync.cancel").is_empty());
+        assert_eq!(
+            asks("sync.read"),
+            ["resource.owner of sync.read", "resource.source of sync.read"]
+        );
+    }
+
+    fn warned(layer: &str, scope: &Value, text: &str) -> Vec<String> {
+        let document = serde_json::json!({
+            "name": "a", "type": "cedar", "layer": layer, "scope": scope, "mode": "mandatory", "cedar": text,
+        });
+        warnings(&serde_json::from_value(document).expect("a document"))
+    }
+
+    #[test]
+    fn a_place_of_two_ids_is_warned_of_where_the_text_speaks_about_knowledge() {
+        let (one, two) = (
+            serde_json::json!({"teamId": "red"}),
+            serde_json::json!({"orgId": "o", "teamId": "red"}),
+        );
+        let of = |what: &str| format!("forbid (principal, {what});");
+        let knowledge = of(r#"action == Action::"knowledge.read", resource"#);
+        assert_eq!(warned("team", &two, &knowledge), [OUT_OF_REACH]);
+        assert_eq!(warned("team", &two, &of("action, resource")), [OUT_OF_REACH]);
+        assert!(warned("team", &one, &knowledge).is_empty());
+        assert!(warned("team", &two, &of("action, resource is Memory")).is_empty());
     }
 }

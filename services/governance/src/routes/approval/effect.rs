@@ -127,11 +127,11 @@ async fn activate(desk: &mut Admitted, request: &Stored, wanted: &Activation) ->
         ..current.document
     };
     check(&document).await?;
-    check_room(&mut desk.tx, id, &document).await?;
     let next = current.version + 1;
     let stored = policies::add_version(&mut desk.tx, id, next, &document, &request.core.requested_by)
         .await
         .or_problem()?;
+    check_room(&mut desk.tx, &stored).await?;
     let view = show_changed(&mut desk.tx, stored).await?;
     let mut details = view.details();
     details.insert("approval".to_owned(), json!(request.number));

@@ -46,7 +46,6 @@ pub async fn create(
     let id = Uuid::now_v7();
     let mut desk = Admitted::open(&state, &caller, origin, wanted, &id.to_string()).await?;
     check(&document).await?;
-    check_room(&mut desk.tx, id, &document).await?;
     let stored = policies::create(&mut desk.tx, id, &document, &caller.subject)
         .await
         .or_problem()?;
@@ -54,6 +53,7 @@ pub async fn create(
         let detail = format!("{:?} is taken in this layer and scope", document.name);
         Problem::field(Code::PolicyExists, "/name", detail)
     })?;
+    check_room(&mut desk.tx, &stored).await?;
     let view = show_changed(&mut desk.tx, stored).await?;
     if document.dry_run {
         // The transaction is dropped, and with it all that it did.

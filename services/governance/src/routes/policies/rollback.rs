@@ -70,11 +70,11 @@ pub async fn rollback(
     let old = old.ok_or_else(|| absent(id))?;
     // It fitted when it was written; the schema may have grown stricter since.
     check(&old.document).await?;
-    check_room(&mut desk.tx, id, &old.document).await?;
     let next = current.version + 1;
     let stored = policies::add_version(&mut desk.tx, id, next, &old.document, &caller.subject)
         .await
         .or_problem()?;
+    check_room(&mut desk.tx, &stored).await?;
     let view = show_changed(&mut desk.tx, stored).await?;
     let mut details = view.details();
     details.insert("from".to_owned(), json!(request.version));

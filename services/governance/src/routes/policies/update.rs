@@ -55,10 +55,10 @@ pub async fn update(
         .ok_or_else(|| absent(id))?;
     require_version(current.version, expected)?;
     check_same(&current.document, &document)?;
-    check_room(&mut desk.tx, id, &document).await?;
     let stored = policies::add_version(&mut desk.tx, id, expected + 1, &document, &caller.subject)
         .await
         .or_problem()?;
+    check_room(&mut desk.tx, &stored).await?;
     let view = show_changed(&mut desk.tx, stored).await?;
     if document.dry_run {
         // The transaction is dropped, and with it all that it did.

@@ -43,7 +43,8 @@ pub struct View {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub policy_set_hash: Option<String>,
     /// After a change: what the text asks about that no service tells at its own door. It counts in
-    /// `POST /api/v1/policies/evaluate` alone; elsewhere it is missing.
+    /// `POST /api/v1/policies/evaluate` alone; elsewhere it is missing. And that a policy never counts for knowledge, whose
+    /// service tells one id of a place only.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(required = false)]
     pub warnings: Vec<String>,
@@ -105,11 +106,9 @@ impl View {
 /// Those of the database.
 pub async fn show_changed(tx: &mut Scoped, stored: Stored) -> Result<View, Problem> {
     let (_, active) = fetch_active(tx).await.or_problem()?;
-    let text = stored.document.cedar.clone().unwrap_or_default();
-    let found = beside(move || untold::find(&text)).await?;
-    let warn = |name: String| format!("{name} is told by no service; there it is missing");
+    let document = stored.document.clone();
     Ok(View {
-        warnings: found.into_iter().map(warn).collect(),
+        warnings: beside(move || untold::warnings(&document)).await?,
         policy_set_hash: Some(compiled::hash(&active)),
         ..View::from(stored)
     })
@@ -125,15 +124,20 @@ pub async fn check(document: &Document) -> Result<(), Problem> {
     beside(move || document.check()).await?
 }
 
-/// Refuses one more active policy than a tenant may have, and a set that would be too large.
+/// Refuses one more active policy than a tenant may have, and a set that would be too large; what was stored is dropped with
+/// the transaction.
+///
+/// After the version was added, and not before: whoever adds one holds the tenant's set from then on, so nobody else's is
+/// added between the measuring and the commit. (The order of locks is the request, the policy, the set, the log.)
 ///
 /// # Errors
 /// [`Code::InvalidBody`].
-pub async fn check_room(tx: &mut Scoped, id: Uuid, document: &Document) -> Result<(), Problem> {
+pub async fn check_room(tx: &mut Scoped, added: &Stored) -> Result<(), Problem> {
+    let document = &added.document;
     if document.status != Status::Active {
         return Ok(());
     }
-    let others = measure_active(tx, id).await.or_problem()?;
+    let others = measure_active(tx, added.id).await.or_problem()?;
     let refuse = |message: String| Err(Problem::field(Code::InvalidBody, "/status", message));
     let own = |length: usize| i64::try_from(length).unwrap_or(i64::MAX);
     if others.policies >= ACTIVE {

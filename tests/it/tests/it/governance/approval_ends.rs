@@ -1,7 +1,7 @@
 //! How requests end without a quorum, what they do when they are applied, and what is refused when they are made.
 
 use anyhow::{Context as _, Result, ensure};
-use governance_service::worker::expiry::{self, Look};
+use governance_service::worker::expiry::{self, Look, PAGE};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -29,7 +29,7 @@ async fn expiry_never_approves_whoever_notices_it() -> Result<()> {
         .await?
         .expect_problem(410, "EXPIRED")?;
     ensure!(status(&service, &noticed).await? == "expired", "a vote does not notice");
-    let look = expiry::expire(&service.state.pool).await?;
+    let look = expiry::expire(&service.state.pool, PAGE).await?;
     ensure!(
         look == Look { found: 1, failed: 0 } && status(&service, &left).await? == "expired",
         "{look:?}"
@@ -48,14 +48,14 @@ async fn a_request_that_cannot_be_marked_keeps_no_other_one_waiting() -> Result<
     for request in [&broken, &good] {
         let_its_time_pass(&service, request).await?;
     }
-    // It is found first, and cannot be read.
+    // It is found first, and cannot be read. A page that is full of such requests was found again for ever, and no other.
     sqlx::query(
         "update governance.approvals set steps = '7', expires_at = expires_at - interval '1 hour' where id = $1::uuid",
     )
     .bind(id_of(&broken)?)
     .execute(&service.root)
     .await?;
-    let look = expiry::expire(&service.state.pool).await?;
+    let look = expiry::expire(&service.state.pool, 1).await?;
     ensure!(
         look == Look { found: 2, failed: 1 } && status(&service, &good).await? == "expired",
         "{look:?}"

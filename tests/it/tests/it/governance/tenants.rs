@@ -84,13 +84,53 @@ async fn every_table_forces_row_level_security_and_the_app_role_may_not_empty_it
     let tables: Vec<(String, bool, bool, bool)> = sqlx::query_as(
         "select c.relname::text, c.relrowsecurity, c.relforcerowsecurity, has_table_privilege('aeterna_app', c.oid, 'truncate')
          from pg_class c join pg_namespace n on n.oid = c.relnamespace
-         where n.nspname = 'governance' and c.relkind = 'r' and c.relname <> '_sqlx_migrations'",
+         where n.nspname = 'governance' and c.relkind in ('r', 'p') and c.relname <> '_sqlx_migrations'",
     )
     .fetch_all(&service.root)
     .await?;
     ensure!(tables.len() >= 6, "{tables:?}");
     for (table, enabled, forced, truncate) in tables {
         ensure!(enabled && forced && !truncate, "{table}");
+    }
+    Ok(())
+}
+
+/// A view reads with its owner's eyes unless it says otherwise, and for the owner the tables' policies need not hold.
+#[tokio::test]
+async fn every_view_reads_with_the_eyes_of_who_asks_it() -> Result<()> {
+    let service = Service::start().await?;
+    // What is materialized holds rows of its own, and has no policies: there must be none.
+    let views: Vec<(String, bool)> = sqlx::query_as(
+        "select c.relname::text, c.relkind = 'v' and coalesce('security_invoker=true' = any(c.reloptions), false)
+         from pg_class c join pg_namespace n on n.oid = c.relnamespace
+         where n.nspname = 'governance' and c.relkind in ('v', 'm')",
+    )
+    .fetch_all(&service.root)
+    .await?;
+    ensure!(!views.is_empty(), "there are none");
+    for (view, is_invokers) in views {
+        ensure!(is_invokers, "{view}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_is_remembered_of_one_tenants_people_is_not_there_for_another_that_names_none() -> Result<()> {
+    let service = Service::start().await?;
+    service
+        .get(of_acme("ann", "Architect"), "/api/v1/policies")
+        .await?
+        .expect(200)?;
+    for (tenant, sees) in [("acme", ["acme"].as_slice()), ("globex", &[])] {
+        let mut tx = service.root.begin().await?;
+        sqlx::query("select set_config('role', 'aeterna_app', true), set_config('app.tenant_id', $1, true)")
+            .bind(tenant)
+            .execute(&mut *tx)
+            .await?;
+        let seen: Vec<String> = sqlx::query_scalar("select distinct tenant_id from governance.remembered")
+            .fetch_all(&mut *tx)
+            .await?;
+        ensure!(seen == sees, "{tenant} sees rows of {seen:?}");
     }
     Ok(())
 }

@@ -12,7 +12,11 @@ use axum::http::{HeaderMap, HeaderValue};
 use memory_service::layer::Layer;
 use memory_service::memory::Memory;
 use serde_json::{Value, json};
+use sync_service::connection::Source;
 use uuid::Uuid;
+
+use super::bodies::cedar;
+use super::service::{Service, of_acme};
 
 type Told = BTreeMap<&'static str, BTreeSet<String>>;
 
@@ -92,11 +96,55 @@ fn the_list_of_what_is_told_is_what_the_permissions_of_the_services_tell() -> Re
     }
     let started = [json!({"source": {"type": "git"}})];
     told.extend(at_the_doors(sync_service::permissions::PERMISSIONS, &started)?);
+    let source: Source = serde_json::from_value(json!({"type": "github", "config": {"repository": "team/docs"}}))?;
+    for action in [action::SYNC_START, action::SYNC_CANCEL] {
+        let kept = sync_service::permissions::about_stored(action, Uuid::nil(), &source, "ann");
+        add(&mut told, &kept);
+    }
     told.retain(|_, names| !names.is_empty());
     let listed: Told = TOLD
         .iter()
         .map(|(action, names)| (*action, names.iter().map(|name| (*name).to_owned()).collect()))
         .collect();
     ensure!(listed == told, "listed {listed:#?}\ntold {told:#?}");
+    Ok(())
+}
+
+/// A policy that names more of a place never counts there, which whoever makes it is warned of.
+#[test]
+fn the_knowledge_service_tells_one_id_of_a_place() {
+    for path in [
+        "orgs/o/1.md",
+        "teams/red/1.md",
+        "projects/p/1.md",
+        "orgs/o/teams/red/1.md",
+    ] {
+        let about = knowledge_service::permissions::about(action::KNOWLEDGE_READ, path, ["adr", "team", "draft"]);
+        let place = about.resource.scope;
+        let told = [place.org_id, place.team_id, place.project_id].into_iter().flatten();
+        assert_eq!(told.count(), 1, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn who_makes_a_policy_that_never_counts_for_knowledge_is_warned() -> Result<()> {
+    let service = Service::start().await?;
+    let mut policy = cedar(
+        "red reads nothing",
+        r#"forbid (principal, action == Action::"knowledge.read", resource);"#,
+    );
+    policy["layer"] = json!("team");
+    for (scope, warnings) in [
+        (json!({"teamId": "red"}), 0),
+        (json!({"orgId": "o", "teamId": "red"}), 1),
+    ] {
+        policy["scope"] = scope;
+        let made = service
+            .post(of_acme("ann", "Architect"), "/api/v1/policies", &policy)
+            .await?;
+        made.expect(201)?;
+        let told = made.body["warnings"].as_array().map_or(0, Vec::len);
+        ensure!(told == warnings, "{}", made.text);
+    }
     Ok(())
 }

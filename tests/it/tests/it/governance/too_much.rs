@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::bodies::{cedar, constraint};
 use super::service::{Service, of_acme};
+use crate::knowledge::service::wait_until;
 
 fn nested(levels: usize) -> String {
     format!(
@@ -106,27 +107,28 @@ async fn a_check_of_much_against_many_rules_is_refused_and_says_how_much_it_is()
     much.expect_problem(413, "PAYLOAD_TOO_LARGE")
 }
 
+/// Makes active policies behind the service's back, for that is quicker.
+async fn fill(service: &Service, policies: i32, document: &Value) -> Result<()> {
+    sqlx::query(
+        "with made as (insert into governance.policies
+            (tenant_id, id, name, kind, layer, place, version, status, created_by)
+            select 'acme', gen_random_uuid(), $2 || n, 'constraint', 'company', '{}', 1, 'active', 'ann'
+            from generate_series(1, $1) n returning id)
+         insert into governance.policy_versions (tenant_id, policy_id, version, document, content_hash, created_by)
+         select 'acme', id, 1, $3::text::jsonb, '00', 'ann' from made",
+    )
+    .bind(policies)
+    .bind(document["name"].as_str())
+    .bind(document.to_string())
+    .execute(&service.root)
+    .await?;
+    Ok(())
+}
+
 #[tokio::test]
 async fn a_tenants_active_policies_have_so_many_rules_and_bytes_and_no_more() -> Result<()> {
     let (service, other) = (Service::start().await?, Service::start().await?);
     let ann = of_acme("ann", "Architect");
-    // Written behind the service's back, for that is quicker.
-    let fill = async |service: &Service, policies: i32, document: &Value| -> Result<()> {
-        sqlx::query(
-            "with made as (insert into governance.policies
-                (tenant_id, id, name, kind, layer, place, version, status, created_by)
-                select 'acme', gen_random_uuid(), $2 || n, 'constraint', 'company', '{}', 1, 'active', 'ann'
-                from generate_series(1, $1) n returning id)
-             insert into governance.policy_versions (tenant_id, policy_id, version, document, content_hash, created_by)
-             select 'acme', id, 1, $3::text::jsonb, '00', 'ann' from made",
-        )
-        .bind(policies)
-        .bind(document["name"].as_str())
-        .bind(document.to_string())
-        .execute(&service.root)
-        .await?;
-        Ok(())
-    };
     fill(&service, 49, &rules("rules", 100)).await?;
     service
         .post(ann, "/api/v1/policies", &rules("the last", 100))
@@ -148,4 +150,47 @@ async fn a_tenants_active_policies_have_so_many_rules_and_bytes_and_no_more() ->
         )
         .await?
         .expect(201)
+}
+
+/// Each measured the set before the others were in it, and all were taken.
+#[tokio::test(flavor = "multi_thread")]
+async fn of_several_policies_at_once_only_those_are_taken_for_which_there_is_room() -> Result<()> {
+    let service = Service::start().await?;
+    let ann = of_acme("ann", "Architect");
+    // Her role is remembered now, in a transaction of its own.
+    service.get(ann, "/api/v1/policies").await?.expect(200)?;
+    fill(&service, 49, &rules("rules", 100)).await?;
+    sqlx::query("insert into governance.policy_sets (tenant_id, version) values ('acme', 1)")
+        .execute(&service.root)
+        .await?;
+    // Nobody's is committed before all of them have come as far as the set.
+    let mut set = service.root.begin().await?;
+    sqlx::query("select from governance.policy_sets for update")
+        .execute(&mut *set)
+        .await?;
+    let all_have_come = async {
+        wait_until("all wait for the set", async || {
+            let waiting: i64 = sqlx::query_scalar(
+                "select count(*) from pg_stat_activity where datname = current_database()
+                 and wait_event_type = 'Lock' and query like 'insert into governance.policy_sets%'",
+            )
+            .fetch_one(&service.root)
+            .await?;
+            Ok(waiting == 3)
+        })
+        .await?;
+        set.commit().await?;
+        anyhow::Ok(())
+    };
+    let bodies = ["a", "b", "c"].map(|name| rules(name, 100));
+    let post = |body| service.post(ann, "/api/v1/policies", body);
+    let (a, b, c, come) = tokio::join!(post(&bodies[0]), post(&bodies[1]), post(&bodies[2]), all_have_come);
+    come?;
+    let answers = [a?, b?, c?];
+    let taken = answers.iter().filter(|answer| answer.status == 201).count();
+    ensure!(taken == 1, "{taken} are taken");
+    for refused in answers.iter().filter(|answer| answer.status != 201) {
+        refused.expect_problem(422, "INVALID_BODY")?;
+    }
+    Ok(())
 }
