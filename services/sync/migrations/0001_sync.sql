@@ -145,31 +145,40 @@ grant select, update on sync.turns to aeterna_system;
 
 -- Claims the next job: of the tenants with a job that is due and a place that is free, the one served longest ago.
 -- Due is what waits and what its worker has left: a lease that ran out by the database's clock.
+-- Where somebody holds the rows of all jobs of that tenant, to cancel one or to tell of its progress, it is the next tenant's
+-- turn. The one that was passed over keeps its place in the order.
 create function sync.claim(p_lease interval, p_at_once integer) returns setof sync.jobs language plpgsql volatile as $$
 declare
     turn sync.turns;
     found_id uuid;
+    passed text[] := '{}';
 begin
     perform set_config('role', 'aeterna_system', true);
-    select t.* into turn from sync.turns t
-    where exists (select from sync.jobs j where j.tenant_id = t.tenant_id and (
-              (j.status = 'queued' and j.run_after <= clock_timestamp())
-              or (j.status in ('running', 'cancelling') and j.lease_until <= clock_timestamp())))
-      and (select count(*) from sync.jobs j where j.tenant_id = t.tenant_id
-              and j.status in ('running', 'cancelling') and j.lease_until > clock_timestamp()) < p_at_once
-    order by t.served_at, t.tenant_id
-    for update of t skip locked limit 1;
-    if not found then return; end if;
-    -- Counted again: what was claimed between the look above and its lock is not in what that statement saw.
-    select j.id into found_id from sync.jobs j
-    where j.tenant_id = turn.tenant_id and (
-        (j.status = 'queued' and j.run_after <= clock_timestamp())
-        or (j.status in ('running', 'cancelling') and j.lease_until <= clock_timestamp()))
-      and (select count(*) from sync.jobs c where c.tenant_id = turn.tenant_id
-              and c.status in ('running', 'cancelling') and c.lease_until > clock_timestamp()) < p_at_once
-    order by j.run_after, j.id
-    for update of j skip locked limit 1;
-    if not found then return; end if;
+    -- Sixteen tenants: each one passed over stays locked to the end of the claim, and other workers are to find some too.
+    for looked in 1..16 loop
+        select t.* into turn from sync.turns t
+        where t.tenant_id <> all (passed)
+          and exists (select from sync.jobs j where j.tenant_id = t.tenant_id and (
+                  (j.status = 'queued' and j.run_after <= clock_timestamp())
+                  or (j.status in ('running', 'cancelling') and j.lease_until <= clock_timestamp())))
+          and (select count(*) from sync.jobs j where j.tenant_id = t.tenant_id
+                  and j.status in ('running', 'cancelling') and j.lease_until > clock_timestamp()) < p_at_once
+        order by t.served_at, t.tenant_id
+        for update of t skip locked limit 1;
+        if not found then return; end if;
+        -- Counted again: what was claimed between the look above and its lock is not in what that statement saw.
+        select j.id into found_id from sync.jobs j
+        where j.tenant_id = turn.tenant_id and (
+            (j.status = 'queued' and j.run_after <= clock_timestamp())
+            or (j.status in ('running', 'cancelling') and j.lease_until <= clock_timestamp()))
+          and (select count(*) from sync.jobs c where c.tenant_id = turn.tenant_id
+                  and c.status in ('running', 'cancelling') and c.lease_until > clock_timestamp()) < p_at_once
+        order by j.run_after, j.id
+        for update of j skip locked limit 1;
+        exit when found;
+        passed := passed || turn.tenant_id;
+    end loop;
+    if found_id is null then return; end if;
     update sync.turns t set served_at = clock_timestamp() where t.tenant_id = turn.tenant_id;
     return query
         update sync.jobs j set

@@ -111,7 +111,7 @@ pub struct KnowledgePointers {
     /// Only these kinds: adr, policy, pattern, spec, hindsight, note. Empty for all.
     #[serde(default)]
     pub kinds: Vec<String>,
-    /// Only these statuses; accepted unless said.
+    /// Only these statuses: proposed, accepted; accepted unless said. A draft is its author's, and gets no pointer.
     #[serde(default = "accepted")]
     pub status: Vec<String>,
 }
@@ -124,7 +124,7 @@ fn accepted() -> Vec<String> {
 const KINDS: [&str; 6] = ["adr", "policy", "pattern", "spec", "hindsight", "note"];
 
 /// The statuses of knowledge that a pointer may lead to.
-const STATUSES: [&str; 3] = ["draft", "proposed", "accepted"];
+const STATUSES: [&str; 2] = ["proposed", "accepted"];
 
 impl KnowledgePointers {
     /// Tells whether an item of a kind and a status is pointed to.
@@ -245,7 +245,7 @@ pub(super) fn check(source: &Source) -> Result<(), Problem> {
         Source::KnowledgeToMemory(pointers) => {
             check_path("/source/config/pathPrefix", &pointers.path_prefix)?;
             check_words("/source/config/kinds", &pointers.kinds, &KINDS)?;
-            check_words("/source/config/status", &pointers.status, &STATUSES)?;
+            check_statuses(&pointers.status)?;
         }
         Source::Github(github) => {
             check_url("/source/config/apiUrl", &github.api_url)?;
@@ -307,6 +307,17 @@ fn check_name(pointer: &str, name: &str) -> Result<(), Problem> {
     Err(Problem::field(Code::InvalidBody, pointer, message))
 }
 
+/// An editor reads the drafts of others, and so does a job that one starts; through its memories a team would read them.
+fn check_statuses(statuses: &[String]) -> Result<(), Problem> {
+    let pointer = "/source/config/status";
+    if statuses.iter().any(|status| status == "draft") {
+        let message = "a draft is read by its author and by editors alone, and a memory of it would be read by others: \
+                       propose it first";
+        return Err(Problem::field(Code::InvalidBody, pointer, message));
+    }
+    check_words(pointer, statuses, &STATUSES)
+}
+
 fn check_words(pointer: &str, words: &[String], allowed: &[&str]) -> Result<(), Problem> {
     if words.len() <= allowed.len() && words.iter().all(|word| allowed.contains(&word.as_str())) {
         return Ok(());
@@ -325,6 +336,14 @@ fn check_url(pointer: &str, url: &str) -> Result<(), Problem> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_pointer_leads_to_what_all_may_read() {
+        let said = |statuses: &[&str]| statuses.iter().map(ToString::to_string).collect::<Vec<_>>();
+        check_statuses(&said(&["proposed", "accepted"])).expect("all may read those");
+        check_statuses(&said(&["accepted", "draft"])).expect_err("a draft is its author's");
+        check_statuses(&said(&["superseded"])).expect_err("nobody should follow it");
+    }
 
     #[test]
     fn a_repository_has_an_owner_and_a_name() {

@@ -51,7 +51,7 @@ pub struct MemoryTarget {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct KnowledgeTarget {
-    /// The layer of the items.
+    /// The layer of the items, whatever their front matter names.
     #[schema(schema_with = knowledge_layers)]
     pub layer: String,
     /// What stands before each item's path.
@@ -70,7 +70,10 @@ fn memory_layers() -> Object {
 }
 
 fn knowledge_layers() -> Object {
-    layers(&KNOWLEDGE_LAYERS, "The layer of the items.")
+    layers(
+        &KNOWLEDGE_LAYERS,
+        "The layer of the items, whatever their front matter names.",
+    )
 }
 
 /// A layer as the document tells it; another one has a problem of its own.

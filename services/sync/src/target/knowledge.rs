@@ -4,6 +4,10 @@
 //! connection made and somebody else changed since: its author is still the connection, but its version is not the one that
 //! was delivered. Where a crash kept a version from being written down, the item's history tells who made it. What is the
 //! connection's own, it changes and deletes, at the version that it has just seen.
+//!
+//! What the front matter of an item names stays as it is named there: see [`super::front_matter`]. The layer is the target's.
+
+use std::borrow::Cow;
 
 use reqwest::header::{ETAG, HeaderValue, IF_MATCH};
 use reqwest::{StatusCode, Url};
@@ -11,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::answer::{self, Refused};
+use super::front_matter::{self, Said};
 use super::{Delivery, For, Services, base};
 use crate::connection::KnowledgeTarget;
 use crate::job::{Class, Failure};
@@ -26,13 +31,14 @@ const RESERVED: [&str; 2] = ["search", "import"];
 #[derive(Debug, Serialize)]
 struct Body<'a> {
     path: &'a str,
-    content: &'a str,
+    content: Cow<'a, str>,
     layer: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     kind: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     status: Option<&'a str>,
-    metadata: Value,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    metadata: Option<Value>,
 }
 
 /// What is read of an item that is there.
@@ -82,20 +88,43 @@ pub(super) async fn put(
         There::Ours(version) => services.http.put(url).header(IF_MATCH, version),
         There::Somebodys => return Err(taken(delivery.id)),
     };
-    let body = Body {
-        path: delivery.id,
-        content: delivery.text,
-        layer: &settings.layer,
-        kind: settings.kind.as_deref(),
-        status: settings.status.as_deref(),
-        metadata: json!({"source": {
-            "type": whose.origin, "reference": delivery.external_id, "connectionId": whose.connection,
-        }}),
-    };
+    let body = body(settings, whose, delivery);
     let response = services.ask(request.json(&body), whose).await?;
     let version = response.headers().get(ETAG).and_then(|version| version.to_str().ok());
     let version = version.map(ToOwned::to_owned);
     answer::of_put(response).await.map(|()| version)
+}
+
+/// Says what an item is, in its front matter where it has one and beside it otherwise.
+fn body<'a>(settings: &'a KnowledgeTarget, whose: For<'_>, delivery: Delivery<'a>) -> Body<'a> {
+    let source = json!({
+        "type": whose.origin, "reference": delivery.external_id, "connectionId": whose.connection,
+    });
+    let (kind, status) = (settings.kind.as_deref(), settings.status.as_deref());
+    let said = Said {
+        kind,
+        status,
+        source: &source,
+    };
+    let (path, layer) = (delivery.id, settings.layer.as_str());
+    match front_matter::complete(delivery.text, said) {
+        Some(text) => Body {
+            path,
+            content: Cow::Owned(text),
+            layer,
+            kind: None,
+            status: None,
+            metadata: None,
+        },
+        None => Body {
+            path,
+            content: Cow::Borrowed(delivery.text),
+            layer,
+            kind,
+            status,
+            metadata: Some(json!({"source": source})),
+        },
+    }
 }
 
 pub(super) async fn remove(

@@ -4,6 +4,7 @@
 //! gone. No redirect is followed: a target is a service of ours.
 
 mod answer;
+mod front_matter;
 mod knowledge;
 mod memory;
 

@@ -239,8 +239,8 @@ fn refused(url: &Url, status: StatusCode, headers: &HeaderMap) -> Failure {
 mod tests {
     use super::*;
 
-    fn settings(state: &str) -> connection::Github {
-        serde_json::from_value(json!({"repository": "team/docs", "state": state})).expect("settings")
+    fn settings() -> connection::Github {
+        serde_json::from_value(json!({"repository": "team/docs", "state": "all"})).expect("settings")
     }
 
     fn at(text: &str) -> Timestamp {
@@ -292,7 +292,7 @@ mod tests {
     #[tokio::test]
     async fn a_list_without_an_end_is_given_up_and_a_foreign_position_refused() {
         let outbound = Outbound::new(&[]).expect("a client");
-        let open = |position: &Value| Github::open(outbound.clone(), &settings("all"), None, None, Some(position));
+        let open = |position: &Value| Github::open(outbound.clone(), &settings(), None, None, Some(position));
         let last = json!({"number": DOCUMENTS, "isWhole": true});
         let failure = open(&last).expect("opened").page(None).await.expect_err("given up");
         assert_eq!((failure.class, failure.code), (Class::Data, "FEED_ENDLESS"));
@@ -304,7 +304,7 @@ mod tests {
         let outbound = Outbound::new(&[]).expect("a client");
         let settings = connection::Github {
             api_url: "https://git.example.com/api/v3/?x=1".to_owned(),
-            ..settings("all")
+            ..settings()
         };
         let state = json!({"since": "2026-01-01T00:00:00Z"});
         let github = Github::open(outbound, &settings, None, Some(&state), None).expect("opened");

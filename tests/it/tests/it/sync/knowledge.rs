@@ -10,6 +10,7 @@ use super::peer::Fault;
 use super::service::{Sync, expect_job};
 use crate::api::service::Service as Memory;
 use crate::ground::Ground;
+use crate::knowledge::service::{ADMIN, Service as Knowledge};
 
 #[tokio::test]
 async fn files_become_items_under_their_prefix_with_the_starters_roles() -> Result<()> {
@@ -33,6 +34,77 @@ async fn files_become_items_under_their_prefix_with_the_starters_roles() -> Resu
     ensure!(item.body == expected, "{}", item.body);
     ensure!(item.author == format!("sync/{}", connection.as_str().unwrap_or_default()));
     ensure!(item.roles == "TenantAdmin", "{}", item.roles);
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_a_front_matter_names_the_target_does_not_write_over() -> Result<()> {
+    let knowledge = Knowledge::start().await?;
+    let sync = Sync::on_knowledge(Ground::new().await?, &knowledge.url, &["--auth-mode", "disabled"]).await?;
+    let own =
+        "status: draft\nkind: note\nlayer: company\nowner: ann\nsources: [wiki, mail]\nsource: {type: elsewhere}\n";
+    sync.write("acme", "own.md", format!("---\n{own}---\n# Own\n\nFirst."))?;
+    let adr = "# Choice\n\n## Context\nOne.\n\n## Decision\nTwo.\n\n## Consequences\nThree.\n";
+    sync.write("acme", "some.md", format!("---\nowner: bob\n---\n{adr}"))?;
+    sync.write("acme", "none.md", adr)?;
+    // As JSON, which is YAML too; named in a way that no line shows; and not to be read.
+    let braces = "{\"kind\": \"note\", \"owner\": \"cat\"}";
+    sync.write("acme", "braces.md", format!("---\n{braces}\n---\n# Braces\n\nText."))?;
+    sync.write("acme", "twice.md", format!("---\n? status\n: draft\n---\n{adr}"))?;
+    sync.write("acme", "wrong.md", format!("---\nkind: [\n---\n{adr}"))?;
+    let mut body = to_knowledge("");
+    body["target"]["kind"] = json!("adr");
+    body["target"]["status"] = json!("accepted");
+    let job = sync.run_job("acme", &body).await?;
+    expect_job(&job, "partial", &json!({"added": 5, "rejected": 1}))?;
+    let source = |path: &str| json!({"type": "import", "reference": path, "connectionId": job.body["connectionId"]});
+    for (path, kind, status, metadata) in [
+        (
+            "own.md",
+            "note",
+            "draft",
+            json!({"owner": "ann", "sources": ["wiki", "mail"], "source": source("own.md")}),
+        ),
+        (
+            "some.md",
+            "adr",
+            "accepted",
+            json!({"owner": "bob", "source": source("some.md")}),
+        ),
+        ("none.md", "adr", "accepted", json!({"source": source("none.md")})),
+        (
+            "braces.md",
+            "note",
+            "accepted",
+            json!({"owner": "cat", "source": source("braces.md")}),
+        ),
+        ("twice.md", "adr", "draft", json!({"source": source("twice.md")})),
+    ] {
+        let item = knowledge.get(ADMIN, &format!("/knowledge/{path}")).await?;
+        item.expect(200)?;
+        ensure!(
+            item.body["kind"] == kind && item.body["status"] == status && item.body["layer"] == "team",
+            "{path}: {}",
+            item.text
+        );
+        ensure!(item.body["metadata"] == metadata, "{path}: {}", item.text);
+    }
+
+    let again = sync.run_job("acme", &body).await?;
+    expect_job(&again, "partial", &json!({"unchanged": 5, "updated": 0, "rejected": 1}))?;
+    sync.write("acme", "own.md", format!("---\n{own}---\n# Own\n\nSecond."))?;
+    let changed = sync.run_job("acme", &body).await?;
+    expect_job(
+        &changed,
+        "partial",
+        &json!({"unchanged": 4, "updated": 1, "rejected": 1}),
+    )?;
+    let item = knowledge.get(ADMIN, "/knowledge/own.md").await?;
+    ensure!(
+        item.body["status"] == "draft" && item.body["version"] == 2 && item.body["metadata"]["owner"] == "ann",
+        "{}",
+        item.text
+    );
     Ok(())
 }
 

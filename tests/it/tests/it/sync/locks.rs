@@ -50,6 +50,28 @@ async fn a_start_does_not_wait_for_a_job_that_ends() -> Result<()> {
     Ok(())
 }
 
+/// The claim found nothing as long as somebody held the one job of the tenant whose turn it was.
+#[tokio::test]
+async fn a_tenant_whose_job_is_held_does_not_keep_the_others_waiting() -> Result<()> {
+    let sync = Sync::by_hand().await?;
+    let held = sync.start_job("acme", &directory("")).await?.id()?;
+    sync.start_job("globex", &directory("")).await?.expect(202)?;
+    sync.start_job("initech", &directory("")).await?.expect(202)?;
+    // As a cancellation holds it.
+    let mut cancelling = sync.memory.ground.root.begin().await?;
+    sqlx::query("select id from sync.jobs where tenant_id = 'acme' for update")
+        .execute(&mut *cancelling)
+        .await?;
+    let others = [sync.claim().await?, sync.claim().await?].map(|job| job.fence.scope.tenant().to_string());
+    ensure!(others == ["globex", "initech"], "{others:?}");
+    ensure!(store::claim(&sync.state.pool, LEASE, 2).await?.is_none());
+    cancelling.rollback().await?;
+    // It is still the one that was served longest ago.
+    sync.start_job("globex", &directory("more")).await?.expect(202)?;
+    ensure!(sync.claim().await?.fence.job == held);
+    Ok(())
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn many_starts_and_ends_at_once_are_all_served() -> Result<()> {
     let sync = Sync::by_hand().await?;

@@ -127,6 +127,17 @@ async fn pointers_are_of_the_tenants_own_knowledge_and_go_to_memories_alone() ->
         let answer = sync.start_job("acme", &pointers(&settings)).await?;
         answer.expect_problem(422, "INVALID_BODY")?;
     }
+    // The starter is an editor, who reads the drafts of others; the team does not.
+    let drafts = pointers(&json!({"status": ["accepted", "draft"]}));
+    let refused = sync.start_job("acme", &drafts).await?;
+    refused.expect_problem(422, "INVALID_BODY")?;
+    let error = &refused.body["errors"][0];
+    ensure!(
+        error["pointer"] == "/source/config/status"
+            && error["message"].as_str().is_some_and(|why| why.contains("draft")),
+        "{}",
+        refused.text
+    );
     Ok(())
 }
 
