@@ -5,10 +5,12 @@ use std::sync::OnceLock;
 
 use cedar_policy::{Policy, PolicyId, PolicySet, Schema};
 
+use super::Statement;
 use crate::rbac::{BUILTIN, SCHEMA};
 
 static PARSED_SCHEMA: OnceLock<Schema> = OnceLock::new();
 static PARSED_POLICIES: OnceLock<Vec<Policy>> = OnceLock::new();
+static STATEMENTS: OnceLock<Vec<Statement>> = OnceLock::new();
 
 /// Returns the schema.
 ///
@@ -34,6 +36,11 @@ pub fn policies() -> &'static [Policy] {
         };
         set.policies().map(named).collect()
     })
+}
+
+/// Returns the built-in policies for slices.
+pub(super) fn statements() -> &'static [Statement] {
+    STATEMENTS.get_or_init(|| policies().iter().map(Statement::of).collect())
 }
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ use uuid::Uuid;
 
 use aeterna_kit::hex::hex;
 
-use super::{Decision, Question, Scope, Slice, builtin, is_about};
+use super::{Decision, Question, Scope, Slice, Statement, builtin};
 use crate::canonical;
 use crate::policy::constraint::{Finding, Patterns, Rule, Subject};
 use crate::policy::merge::{Part, merge};
@@ -66,7 +66,7 @@ impl Slices {
 pub struct Compiled {
     hash: String,
     policies: Vec<Active>,
-    statements: Vec<Vec<cedar_policy::Policy>>,
+    statements: Vec<Vec<Statement>>,
     /// The patterns of each rule of each policy, compiled when something is held against the rule for the first time: the
     /// guards hold nothing against rules.
     patterns: Vec<Vec<OnceLock<Patterns>>>,
@@ -115,7 +115,8 @@ impl Compiled {
             .iter()
             .map(|policy| {
                 let text = policy.document.cedar.as_deref();
-                text.map_or_else(Vec::new, |text| cedar::statements(policy.id, policy.version, text))
+                let parsed = text.map_or_else(Vec::new, |text| cedar::statements(policy.id, policy.version, text));
+                parsed.iter().map(Statement::of).collect()
             })
             .collect();
         let unused = |policy: &Active| policy.document.rules.iter().map(|_| OnceLock::new()).collect();
@@ -209,8 +210,8 @@ impl Compiled {
     fn slice(&self, key: &Key, now: Timestamp) -> Slice {
         let own = self.parts(&key.place, now).into_iter().filter(|part| part.rule == 0);
         let statements = own.filter_map(|part| self.statements.get(part.policy)).flatten();
-        let all = builtin::policies().iter().chain(statements);
-        Slice::of(all.filter(|policy| is_about(policy, key.action)).cloned())
+        let all = builtin::statements().iter().chain(statements);
+        Slice::of(Statement::about(all, key.action))
     }
 
     /// Returns the constraint rules that hold at a place.

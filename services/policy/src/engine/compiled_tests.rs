@@ -40,6 +40,42 @@ fn at(text: &str) -> Timestamp {
 
 const NOW: &str = "2026-06-01T00:00:00Z";
 
+/// In a slice nobody asks a policy for which action it is; what is decided, and by what, is the same.
+#[test]
+fn a_slice_decides_as_the_policies_themselves_do() {
+    let text = r#"
+        forbid (principal, action == Action::"memory.delete", resource) when { resource has layer && resource.layer like "c*\*" };
+        permit (principal in Role::"Viewer", action in [Action::"memory.create", Action::"memory.delete"], resource is Memory)
+            when { context has time && context.time > datetime("2026-01-01") };
+        permit (principal is Agent, action, resource) unless { resource.hasTag("colour") };
+        @note("an address") forbid (principal == User::"u\"1", action in [Action::"memory.create"], resource)
+            when { context has ip && context.ip.isInRange(ip("10.0.0.0/8")) || ["a", "b"].contains(principal.department) };
+        "#;
+    let set = Compiled::build(vec![cedar_policy("all", "team", &json!({}), text)]);
+    let own = cedar::statements(set.policies()[0].id, 1, text);
+    assert_eq!(own.len(), 4);
+    let whole = Slice::of(builtin::policies().iter().chain(&own).cloned());
+    let (mut decisions, mut forbidden) = (0, 0);
+    for action in action::ALL.iter().filter(|action| action.resource == "Memory") {
+        for role in Role::ALL {
+            for (layer, ip) in [("c*", "10.1.1.1"), ("team", "10.1.1.1"), ("team", "192.0.2.1")] {
+                let mut asked = question(role, action.name, &json!({}));
+                asked.principal.id = "u\"1".to_owned();
+                asked.resource.properties.insert("layer".to_owned(), json!(layer));
+                asked.context.insert("ip".to_owned(), json!(ip));
+                asked.context.insert("time".to_owned(), json!(NOW));
+                let (sliced, plain) = (set.decide(&asked, at(NOW)), whole.decide(&asked));
+                let of =
+                    |decision: &Decision| (decision.allowed, decision.determining.clone(), decision.reason.clone());
+                assert_eq!(of(&sliced), of(&plain), "{asked:?}");
+                decisions += 1;
+                forbidden += usize::from(sliced.determining.iter().any(|id| id.contains("@1#")) && !sliced.allowed);
+            }
+        }
+    }
+    assert!(decisions > 60 && forbidden > 10, "{forbidden} of {decisions}");
+}
+
 #[test]
 fn a_decision_names_each_policy_once() {
     let twice = r#"forbid (principal, action == Action::"memory.delete", resource);
