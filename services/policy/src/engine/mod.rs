@@ -104,7 +104,7 @@ fn covers(actions: &ActionConstraint, action: &str) -> bool {
 }
 
 /// A policy, apart from the actions that it speaks about. A slice is of one action, so whether it is that one is settled when
-/// the slice is made, and not asked again of each policy in each decision: that would be a third of its time.
+/// the slice is made, and not asked again of each policy in each decision: that would be a quarter of its time.
 #[derive(Debug)]
 pub(crate) struct Statement {
     actions: ActionConstraint,
