@@ -18,3 +18,4 @@ pub mod page;
 pub mod problem;
 pub mod service;
 pub mod tasks;
+pub mod yaml;

@@ -3,8 +3,8 @@
 create index items_that_block on knowledge.items (tenant_id, layer, path)
     where kind = 'policy' and severity = 'block' and status = 'accepted' and deleted_at is null;
 
--- Live items by id and by path, and the accepted policies that must be followed: those of wide layers first. An item may come
--- more than once. A reader without a name sees all drafts. What they say comes later, of those that are kept: all together
+-- Live items by id and by path, and the accepted policies that must be followed: those of wide layers first; each once.
+-- A reader without a name sees all drafts. What they say comes later, of those that are kept: all together
 -- may be large.
 create function knowledge.context(
     p_tenant text, p_ids uuid[], p_paths text[], p_layers text[], p_policies integer, p_reader text)

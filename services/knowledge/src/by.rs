@@ -5,8 +5,10 @@
 
 use aeterna_kit::auth::TenantScope;
 use aeterna_policy::guard::Judge;
+use aeterna_policy::rbac::action;
 
 use crate::access::Rights;
+use crate::permissions::about;
 
 /// A caller, as this service looks at one.
 #[derive(Debug, Clone)]
@@ -17,4 +19,14 @@ pub struct By {
     pub rights: Rights,
     /// Under which policies.
     pub judge: Judge,
+}
+
+impl By {
+    /// Tells whether the policies let the caller find an item and read it: its path, and its kind, layer and status.
+    #[must_use]
+    pub fn may_find(&self, path: &str, what: [&str; 3]) -> bool {
+        [action::KNOWLEDGE_SEARCH, action::KNOWLEDGE_READ]
+            .into_iter()
+            .all(|action| self.judge.allows(about(action, path, what)))
+    }
 }

@@ -6,10 +6,15 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use aeterna_kit::yaml::walk;
+
 use super::{Attributes, Kind, Layer, Severity, Snapshot, Status};
 
 /// Longest front matter, in bytes: what the fields of an item may hold in all, with room for the form of YAML.
 pub const LONGEST: usize = 32 * 1024;
+
+/// What its values may hold, in bytes: aliases stand for more than is written.
+const MOST: usize = 4 << 20;
 
 /// The keys that have a meaning of their own; metadata has no such key.
 pub const OWN_KEYS: [&str; 8] = [
@@ -98,7 +103,9 @@ pub fn read(yaml: &str) -> Result<FrontMatter, Error> {
         return Ok(FrontMatter::default());
     }
     // A line and column of the YAML stand in the message.
-    serde_yaml_ng::from_str(yaml).map_err(|error| Error::Yaml(error.to_string()))
+    let unfit = |error: serde_yaml_ng::Error| Error::Yaml(error.to_string());
+    walk(serde_yaml_ng::Deserializer::from_str(yaml), MOST).map_err(unfit)?;
+    serde_yaml_ng::from_str(yaml).map_err(unfit)
 }
 
 #[derive(Serialize)]
@@ -200,6 +207,18 @@ mod tests {
             );
         }
         assert!(matches!(read(&yaml), Err(Error::Yaml(_))));
+        // Few values that are long are as many as many that are short.
+        let text = "x".repeat(16_000);
+        let yaml = format!(
+            "a: &a {text}\nb: &b [{}]\nc: [{}]\n",
+            vec!["*a"; 4_000].join(","),
+            vec!["*b"; 90].join(",")
+        );
+        assert!(yaml.len() <= LONGEST);
+        let error = read(&yaml).expect_err("refused").to_string();
+        assert!(error.contains("aliases"), "{error}");
+        let few = read("a: &a [x, y]\nb: [*a, *a]\ntitle: '&a is no *a'\n").expect("they stand for little");
+        assert_eq!(few.metadata["b"], serde_json::json!([["x", "y"], ["x", "y"]]));
     }
 
     proptest! {

@@ -155,8 +155,8 @@ impl Import<'_> {
     async fn put(&mut self, member: &Member) -> Result<(), Error> {
         let Member { path, text } = member;
         let old = self.old(path.as_str()).await?;
-        // Somebody else's draft is in the way, and has no say in anything.
-        let live = old.as_ref().filter(|old| !old.deleted && self.writer.may_read(old));
+        // Somebody else's draft, or what policies hide, is in the way, and has no say in anything.
+        let live = old.as_ref().filter(|old| !old.deleted && self.writer.sees(old));
         let live_status = live.map(|live| live.snapshot.attributes.status);
         let wanted = Draft::new(text.clone()).resolve(path, live_status)?.attributes;
         if let Some(live) = live

@@ -119,7 +119,7 @@ pub async fn delete(pool: &PgPool, by: &By, path: &ItemPath, demanded: Precondit
     let mut tx = tenant_tx(pool, &by.scope).await?;
     let mut writer = Writer::new(&mut tx, by, Absent::Refused);
     writer.lock().await?;
-    let old = writer.fetch(path.as_str()).await?.filter(|old| writer.may_read(old));
+    let old = writer.fetch(path.as_str()).await?.filter(|old| writer.sees(old));
     // Before anything is told of it.
     match &old {
         Some(old) if !old.deleted => writer.ask(touching(old, &by.rights), &old.path, &old.snapshot.attributes)?,
@@ -156,10 +156,11 @@ impl<'a> Writer<'a> {
 }
 
 impl Writer<'_> {
-    pub(super) fn may_read(&self, stored: &Stored) -> bool {
-        self.by
-            .rights
-            .may_read(&stored.author, stored.snapshot.attributes.status)
+    /// Tells whether the caller may know of an item, by its rights and by the policies.
+    pub(super) fn sees(&self, stored: &Stored) -> bool {
+        let attributes = &stored.snapshot.attributes;
+        let about = about_stored(action::KNOWLEDGE_READ, &stored.path, attributes);
+        self.by.rights.may_read(&stored.author, attributes.status) && self.by.judge.allows(about)
     }
 
     pub(super) async fn lock(&mut self) -> sqlx::Result<()> {
@@ -197,8 +198,7 @@ impl Writer<'_> {
             return Err(Refusal::MayNotWrite.into());
         }
         let live = old.as_ref().filter(|old| !old.deleted);
-        let is_hidden = |old: &Stored| !self.may_read(old) || !self.may_know(path.as_str(), &old.snapshot.attributes);
-        if live.is_some_and(is_hidden) {
+        if live.is_some_and(|old| !self.sees(old)) {
             return Err(Error::Collision(None));
         }
         let snapshot = resolve(next, &path, live)?;
@@ -243,12 +243,6 @@ impl Writer<'_> {
             return Ok(());
         }
         self.ask(touching(old, &self.by.rights), path.as_str(), says)
-    }
-
-    /// Tells whether the policies let the caller know of an item.
-    fn may_know(&self, path: &str, attributes: &Attributes) -> bool {
-        let about = about_stored(action::KNOWLEDGE_READ, path, attributes);
-        self.by.judge.allows(about)
     }
 
     fn ask(&self, permission: Permission, path: &str, attributes: &Attributes) -> Result<(), Error> {
@@ -322,7 +316,7 @@ impl Writer<'_> {
         // By its path first: what is forbidden there is not told, not even that it is not there.
         self.ask_by_path(action::KNOWLEDGE_EDIT, predecessor)?;
         let found = self.fetch(predecessor).await?;
-        let Some(old) = found.filter(|old| !old.deleted && self.may_read(old)) else {
+        let Some(old) = found.filter(|old| !old.deleted && self.sees(old)) else {
             return match self.absent {
                 Absent::History => Ok(()),
                 Absent::Refused => refuse("there is no such item"),

@@ -131,7 +131,8 @@ impl KnowledgePointers {
     #[must_use]
     pub fn wants(&self, kind: &str, status: &str) -> bool {
         let has = |list: &[String], value: &str| list.iter().any(|one| one == value);
-        (self.kinds.is_empty() || has(&self.kinds, kind)) && has(&self.status, status)
+        // Drafts were taken once; such a connection may still be there.
+        status != "draft" && (self.kinds.is_empty() || has(&self.kinds, kind)) && has(&self.status, status)
     }
 }
 

@@ -3,7 +3,12 @@
 //! A field of a request wins over the front matter, all of the metadata at once. So what the file may say is not sent beside
 //! its text but written into its front matter, where that does not name it. Only `source` is written over. Pure.
 
+use std::fmt::Write as _;
+
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+
+use aeterna_kit::yaml::walk;
 
 /// What is said of a file that does not say it.
 #[derive(Debug, Clone, Copy)]
@@ -16,23 +21,76 @@ pub(super) struct Said<'a> {
     pub source: &'a Value,
 }
 
+/// What a front matter says. The keys that the knowledge service reads as text are read so, or `3.10` would become `3.1`.
+#[derive(Debug, Default, Deserialize, Serialize)]
+struct Keys {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    title: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kind: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    layer: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    severity: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    summary: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tags: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    supersedes: Option<String>,
+    #[serde(flatten)]
+    metadata: Map<String, Value>,
+}
+
+/// Longest front matter that is read, in bytes: the knowledge service takes none that is longer.
+const LONGEST: usize = 32 * 1024;
+
+/// What its values may hold, in bytes: aliases stand for more than is written.
+const MOST: usize = 4 << 20;
+
 /// Writes into a text's front matter what is said of it and does not stand there. Nothing where a text has no front matter.
 pub(super) fn complete(text: &str, said: Said<'_>) -> Option<String> {
     let (yaml, rest) = split(text)?;
-    let Ok(keys) = serde_yaml_ng::from_str::<Option<Map<String, Value>>>(yaml) else {
+    let Some(mut keys) = read(yaml) else {
         // The knowledge service says what is wrong with it.
         return Some(text.to_owned());
     };
-    let mut keys = keys.unwrap_or_default();
-    for (key, value) in [("kind", said.kind), ("status", said.status)] {
-        let is_named = keys.get(key).is_some_and(|named| !named.is_null());
-        if let Some(value) = value.filter(|_| !is_named) {
-            keys.insert(key.to_owned(), Value::from(value));
+    keys.kind = keys.kind.or_else(|| said.kind.map(str::to_owned));
+    keys.status = keys.status.or_else(|| said.status.map(str::to_owned));
+    keys.metadata.insert("source".to_owned(), said.source.clone());
+    Some(format!("---\n{}\n{rest}", to_yaml(&keys)?))
+}
+
+fn read(yaml: &str) -> Option<Keys> {
+    if yaml.len() > LONGEST || walk(serde_yaml_ng::Deserializer::from_str(yaml), MOST).is_err() {
+        return None;
+    }
+    serde_yaml_ng::from_str::<Option<Keys>>(yaml)
+        .ok()
+        .map(Option::unwrap_or_default)
+}
+
+/// Writes JSON, which is YAML where the characters that YAML does not take as they are stand by their numbers.
+fn to_yaml(keys: &Keys) -> Option<String> {
+    let json = serde_json::to_string(keys).ok()?;
+    let is_taken = |c: char| {
+        !matches!(
+            c,
+            '\u{7f}'..='\u{9f}' | '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}'
+        )
+    };
+    let mut yaml = String::with_capacity(json.len());
+    for c in json.chars() {
+        if is_taken(c) {
+            yaml.push(c);
+        } else {
+            // Writing to a string does not fail.
+            let _ = write!(yaml, "\\u{:04x}", u32::from(c));
         }
     }
-    keys.insert("source".to_owned(), said.source.clone());
-    // JSON is YAML.
-    Some(format!("---\n{}\n{rest}", Value::Object(keys)))
+    Some(yaml)
 }
 
 /// Splits a text behind the lines of its front matter, as the knowledge service does; the rest begins with the closing line.
@@ -135,8 +193,27 @@ mod tests {
     }
 
     #[test]
+    fn text_stays_as_it_is_written() {
+        let yaml =
+            "title: 1.10\nsummary: True\ntags: [3.10, 0x10]\nodd: \"\\x7f\\x85\\u2028\"\nkind: note\nstatus: draft\n";
+        let expected = json!({
+            "title": "1.10", "summary": "True", "tags": ["3.10", "0x10"], "odd": "\u{7f}\u{85}\u{2028}", "kind": "note",
+            "status": "draft",
+        });
+        let text = format!("---\n{yaml}---\nbody");
+        assert_eq!(says(&text).0, expected);
+        let completed = completed(&text).expect("it has one");
+        let (yaml, _) = split(&completed).expect("it still has one");
+        assert!(yaml.chars().all(|c| c == '\n' || (' '..='~').contains(&c)), "{yaml:?}");
+        let again: Map<String, Value> = serde_yaml_ng::from_str(yaml).expect("YAML");
+        assert_eq!(again["odd"], expected["odd"]);
+    }
+
+    #[test]
     fn what_cannot_be_read_is_sent_as_it_is() {
-        for yaml in ["kind: [", "- kind", "kind"] {
+        let long = format!("a: {}", "x".repeat(LONGEST));
+        let bomb = format!("a: &a \"{}\"\nb: [{}]", "x".repeat(9_000), vec!["*a"; 6_000].join(","));
+        for yaml in ["kind: [", "- kind", "kind", "kind: a\nkind: b", &long, &bomb] {
             let text = format!("---\n{yaml}\n---\nbody");
             assert_eq!(completed(&text), Some(text));
         }

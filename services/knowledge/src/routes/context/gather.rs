@@ -9,7 +9,6 @@ use axum::http::HeaderMap;
 use uuid::Uuid;
 
 use aeterna_kit::problem::Problem;
-use aeterna_policy::rbac::action;
 
 use super::assemble::Request;
 use crate::by::By;
@@ -20,7 +19,6 @@ use crate::graph::Age;
 use crate::graph::one::Graph;
 use crate::item::{Attributes, Kind, Severity, Status, Stored};
 use crate::memories::Hit;
-use crate::permissions::{about, about_stored};
 use crate::query::{self, Query};
 use crate::state::State;
 use crate::store::{self, Outline, Search};
@@ -166,12 +164,10 @@ async fn items(state: &State, by: &By, request: &Request) -> Result<Gathered, st
 }
 
 fn may_see(by: &By, one: &Stored) -> bool {
-    [action::KNOWLEDGE_SEARCH, action::KNOWLEDGE_READ]
-        .into_iter()
-        .all(|action| {
-            by.judge
-                .allows(about_stored(action, &one.path, &one.snapshot.attributes))
-        })
+    let Attributes {
+        kind, layer, status, ..
+    } = one.snapshot.attributes;
+    by.may_find(&one.path, [kind.as_str(), layer.as_str(), status.as_str()])
 }
 
 fn must_be_followed(one: &Stored) -> bool {
@@ -186,7 +182,7 @@ async fn beyond(state: &State, by: &By, layers: &[String]) -> Result<Vec<(String
     let mut found = store::fetch_beyond(&state.pool, &by.scope, layers).await?;
     found.retain(|one| {
         let what = [Kind::Policy.as_str(), &one.layer, Status::Accepted.as_str()];
-        by.judge.allows(about(action::KNOWLEDGE_READ, &one.path, what))
+        by.may_find(&one.path, what)
     });
     let name = |one: store::Beyond| (format!("knowledge:{}@{}", one.path, one.version), Reason::Budget);
     Ok(found.into_iter().map(name).collect())
@@ -206,7 +202,11 @@ async fn by_words(state: &State, by: &By, question: &str, layers: &[String]) -> 
         limit: ITEMS,
         ..Search::default()
     };
-    let found = store::search(&state.pool, &by.scope, &by.rights, &search).await?;
+    let mut found = store::search(&state.pool, &by.scope, &by.rights, &search).await?;
+    // How well something hidden matches is not told by the scores of the others.
+    found
+        .hits
+        .retain(|hit| by.may_find(&hit.path, [&hit.kind, &hit.layer, &hit.status]));
     let best = found.hits.iter().map(|hit| hit.score).fold(f32::MIN_POSITIVE, f32::max);
     Ok(found
         .hits

@@ -20,7 +20,7 @@ use crate::store;
 pub struct Listing {
     /// The folder, with a slash at its end; the root is empty.
     pub folder: String,
-    /// By name; without what the tenant's policies keep from the caller, so a page may be shorter than asked for.
+    /// By name; without what the tenant's policies keep from the caller.
     pub entries: Vec<Entry>,
     /// Where to go on; none at the end.
     #[serde(skip_serializing_if = "Option::is_none")]

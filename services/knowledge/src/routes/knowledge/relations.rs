@@ -69,6 +69,9 @@ pub struct Step {
     pub path: String,
 }
 
+/// Items that are looked at where policies may hide some.
+const REACH: usize = 1000;
+
 /// Finds what an item is related to.
 pub(super) async fn find(asked: &Asked<'_>, stored: &Stored) -> Result<Relations, Problem> {
     if stored.deleted {
@@ -82,8 +85,10 @@ pub(super) async fn find(asked: &Asked<'_>, stored: &Stored) -> Result<Relations
     };
     let (pool, scope) = (&asked.state.pool, &asked.by.scope);
     let (from, reader) = (stored.id, store::reader(&asked.by.rights).map(str::to_owned));
-    // One more tells whether there is more.
-    let many = i32::try_from(limit + 1).unwrap_or(i32::MAX);
+    // One more tells whether there is more; where policies may hide some, how many there are is not known before.
+    let is_selective = asked.by.judge.is_selective();
+    let reach = if is_selective { limit.max(REACH) } else { limit };
+    let many = i32::try_from(reach + 1).unwrap_or(i32::MAX);
     let question = move |graph: &crate::graph::one::Graph| graph.reach(from, reader.as_deref(), depth, many);
     let reached = asked.state.graphs.ask(pool, scope, Age::Now, PATIENCE, question).await;
     let degraded = reached.is_none();
@@ -91,19 +96,20 @@ pub(super) async fn find(asked: &Asked<'_>, stored: &Stored) -> Result<Relations
         Some(reached) => reached,
         None => direct(asked, from, i64::from(many)).await?,
     };
-    let mut truncated = reached.len() > limit;
-    reached.truncate(limit);
+    let is_more = reached.len() > limit;
+    reached.truncate(reach);
     let ids: Vec<Uuid> = reached.iter().map(|one| one.id).collect();
     let mut named = store::names(pool, scope, &asked.by.rights, &ids).await?;
     named.retain(|one| {
         let what = [one.kind.as_str(), &one.layer, &one.status];
         asked.by.judge.allows(about(action::KNOWLEDGE_READ, &one.path, what))
     });
-    // Where all that is left is hidden, that there is more of it is as well.
-    truncated &= !named.is_empty();
+    let mut relations = show(from, &reached, &named);
+    let truncated = if is_selective { relations.len() > limit } else { is_more };
+    relations.truncate(limit);
     Ok(Relations {
         path: stored.path.clone(),
-        relations: show(from, &reached, &named),
+        relations,
         truncated,
         degraded,
     })

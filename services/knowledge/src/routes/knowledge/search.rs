@@ -13,13 +13,10 @@ use uuid::Uuid;
 use aeterna_kit::http::extract::Json;
 use aeterna_kit::page;
 use aeterna_kit::problem::{Code, Problem};
-use aeterna_policy::guard::Judge;
-use aeterna_policy::rbac::action;
 
 use crate::by::By;
 use crate::item::{Kind, Layer, Status};
 use crate::path::{LONGEST, compose};
-use crate::permissions::about;
 use crate::query;
 use crate::state::State;
 use crate::store::{self, Hit, RANKED, Search};
@@ -134,7 +131,7 @@ pub struct Response {
     pub took_ms: u64,
 }
 
-/// Hits that are looked at together where policies may hide some.
+/// Hits that are looked at together where policies have hidden some.
 const LOOKED_AT: i32 = 100;
 
 /// Searches items: titles before tags before text.
@@ -195,25 +192,20 @@ pub async fn search(
 /// Searches for what the policies let the caller see: one more than asked for, if there is more. It goes on until that is
 /// found: a page that ended at something hidden would tell of it by its cursor, word by word.
 async fn visible(state: &State, by: &By, mut search: Search, limit: u16) -> sqlx::Result<store::Found> {
-    search.limit = search.limit.max(LOOKED_AT);
+    // They are counted when it is known what is shown.
+    search.facets = false;
     let mut seen = store::Found::default();
     loop {
         let found = store::search(&state.pool, &by.scope, &by.rights, &search).await?;
         let is_end = i32::try_from(found.hits.len()).is_ok_and(|many| many < search.limit);
         search.after = found.hits.last().map(|hit| (hit.score, hit.id));
-        let may_see = |hit: &Hit| may_see(&by.judge, hit);
+        let may_see = |hit: &Hit| by.may_find(&hit.path, [&hit.kind, &hit.layer, &hit.status]);
         seen.hits.extend(found.hits.into_iter().filter(may_see));
         if is_end || seen.hits.len() > usize::from(limit) {
             return Ok(seen);
         }
+        search.limit = search.limit.max(LOOKED_AT);
     }
-}
-
-fn may_see(judge: &Judge, hit: &Hit) -> bool {
-    let what = [hit.kind.as_str(), &hit.layer, &hit.status];
-    [action::KNOWLEDGE_SEARCH, action::KNOWLEDGE_READ]
-        .into_iter()
-        .all(|action| judge.allows(about(action, &hit.path, what)))
 }
 
 /// Counts what is shown, where policies hide some of what matches: a number of all would tell of it.
