@@ -1,9 +1,9 @@
 //! The way into every endpoint: a transaction in the caller's tenant, and a decision in it.
 //!
 //! Nothing else opens a transaction for a request, so no endpoint can forget to ask. (`policies/evaluate`, for which others
-//! wait with requests of their own, does without one where [`Admitted::is_plain`] says that it would only look.) A refusal is written to
-//! the audit log before the caller hears of it; a request that was let in tells the log what it did with [`Admitted::note`],
-//! in the transaction in which it did it.
+//! wait with requests of their own, does without one where [`Admitted::is_plain`] says that it would only look.) A refusal is
+//! written to the audit log before the caller hears of it; a request that was let in tells the log what it did with
+//! [`Admitted::note`], in the transaction in which it did it.
 
 use serde_json::{Map, Value};
 use uuid::Uuid;

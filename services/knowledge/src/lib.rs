@@ -1,10 +1,10 @@
 //! The knowledge service: what a team knows, as Markdown at paths, for people and agents.
 //!
 //! PostgreSQL holds each item with all its versions. The rules are pure modules: where an item may be ([`path`]), what it is
-//! and how it lives ([`item`]), who may do what ([`access`]) and who asks ([`by`]),
-//! what a folder is as an archive ([`archive`]), what an item refers to ([`links`]), what a search asks for ([`query`]), what a model
-//! is told ([`context`]), what is worth keeping of what was done ([`notes`]). SQL is in [`store`], what a caller sees in
-//! [`routes`]; who is related to whom is asked of [`graph`].
+//! and how it lives ([`item`]), who may do what ([`access`]) and who asks ([`by`]), what a folder is as an archive
+//! ([`archive`]), what an item refers to ([`links`]), what a search asks for ([`query`]), what a model is told ([`context`]),
+//! what is worth keeping of what was done ([`notes`]). SQL is in [`store`], what a caller sees in [`routes`]; who is related to
+//! whom is asked of [`graph`].
 
 pub mod access;
 pub mod archive;
